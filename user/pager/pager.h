@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The pager's core: fills objects whose content lies in image files, pages that somebody waits for first.
+ *
+ * It takes userfaultfds and tables (range of an address space -> object, extent of an object -> file) from whoever
+ * has them and knows nothing of netlink or CRIU.
+ *
+ * Words: an object is one shmem inode; a space is one address space with its userfaultfd; a range is one mapping of
+ * an object in a space. All offsets and lengths are bytes and multiples of the page size (4096), except an object's
+ * size, which may end inside its last page.
+ *
+ * How a page gets in: the pager maps each object itself, with a userfaultfd of its own on that mapping, and fills by
+ * UFFDIO_COPY there. Nothing the watched processes do to their mappings (fork, mremap, munmap, exit) can disturb
+ * that. Whoever waits is then woken by UFFDIO_WAKE on the userfaultfd that faulted.
+ *
+ * Single threaded, not reentrant; no function may be called from a signal handler. Errors are negative errno values.
+ */
+#ifndef MEMFDCR_PAGER_H
+#define MEMFDCR_PAGER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct pager;
+struct uffd_msg;
+
+/* where a run of an object's bytes lies: [offset, offset + length) of the object at file_offset of fd */
+struct pager_extent {
+	uint64_t offset;
+	uint64_t length;
+	uint64_t file_offset;
+	int fd;			/* borrowed: stays open until pager_free() */
+};
+
+/* what the pager's owner is asked; data is pager_config.data. All are called from within pager_run(). */
+struct pager_ops {
+	/*
+	 * Which object and offset does addr mean in the address space of thread tid (as the fault reported it: in that
+	 * thread's own pid namespace), by the kernel's own books (/proc/TID/maps)? The slow path, for a fault that the
+	 * pager's tables cannot explain. space is the number pager_add_space() returned, or the number of a forked
+	 * child. 0, or -ENOENT: addr maps no object of this pager (any more). May be NULL: every address unknown.
+	 */
+	int (*resolve)(void *data, unsigned int space, pid_t tid, uint64_t addr, unsigned int *object, uint64_t *offset);
+	/*
+	 * Which madvise() is behind this UFFD_EVENT_REMOVE: MADV_DONTNEED or MADV_REMOVE; negative: not known, and the
+	 * pager stops with -EOPNOTSUPP rather than guess. May be NULL: never known.
+	 */
+	int (*advice)(void *data, unsigned int space, const struct uffd_msg *msg);
+	/* a process of space parent forked; child is the number of the new space. May be NULL. */
+	void (*forked)(void *data, unsigned int parent, unsigned int child);
+	/*
+	 * Everything is in: called for each living space just before its userfaultfd is closed. May be NULL.
+	 * An error is logged and pager_run() goes on.
+	 */
+	int (*complete)(void *data, unsigned int space, int uffd);
+	/* one line of text without newline, for the log; level is a syslog(3) priority. May be NULL. */
+	void (*log)(void *data, int level, const char *text);
+};
+
+struct pager_config {
+	const struct pager_ops *ops;	/* borrowed until pager_free() */
+	void *data;
+	uint64_t cluster;		/* bytes brought in around a fault; power of two, >= page size; 0: 64 KiB */
+	uint64_t stream_chunk;		/* bytes per step of the background transfer; 0: 1 MiB */
+	bool no_background;		/* serve faults only (tests, benchmarks); pager_run() then ends with the spaces */
+};
+
+struct pager_stats {
+	uint64_t bytes_total;		/* image bytes of all objects when pager_run() began */
+	uint64_t bytes_left;		/* of these not yet in */
+	uint64_t bytes_dropped;		/* of these punched by MADV_REMOVE before they were in: never filled */
+	uint64_t bytes_by_fault;	/* brought in by a fault (the whole cluster) */
+	uint64_t bytes_background;	/* brought in by the background transfer */
+	uint64_t faults;		/* fault messages answered */
+	uint64_t faults_zero;		/* of these in a hole of the image */
+	uint64_t forks, remaps, unmaps, removes;	/* events seen */
+	unsigned int spaces;		/* living now */
+	uint64_t elapsed_us;		/* since pager_run() began */
+};
+
+/* NULL with errno set (ENOMEM; EPERM, ENOSYS: no userfaultfd for the pager's own mappings) */
+struct pager *pager_new(const struct pager_config *config);
+
+/* closes every userfaultfd and mapping that the pager still has; the owner decides when that is safe */
+void pager_free(struct pager *p);
+
+/*
+ * An object of size bytes whose content is described by extents (copied; sorted by offset, not overlapping; what no
+ * extent covers is a hole). fd: the object, opened O_RDWR; the pager keeps a duplicate. name: for the log, copied.
+ * What the object already holds is overwritten by the image where an extent covers it, before this returns (nobody
+ * may have used the object yet); read errors and extents beyond the end of their file are errors.
+ * Returns the object's number (0, 1, ...) or a negative errno.
+ */
+int pager_add_object(struct pager *p, const char *name, int fd, uint64_t size,
+		     const struct pager_extent *extents, size_t n_extents);
+
+/*
+ * An address space: uffd has had no UFFDIO_API yet and is O_NONBLOCK; the pager owns it from here, also on error.
+ * name: for the log, copied. Returns the space's number or a negative errno.
+ */
+int pager_add_space(struct pager *p, const char *name, int uffd);
+
+/*
+ * [start, end) of the space maps object from offset on, MAP_SHARED and writable at some time (VM_MAYWRITE). Registers
+ * it with the space's userfaultfd. Returns 0 or a negative errno (EPERM, EBUSY, EINVAL: as UFFDIO_REGISTER).
+ */
+int pager_add_range(struct pager *p, unsigned int space, uint64_t start, uint64_t end,
+		    unsigned int object, uint64_t offset);
+
+/*
+ * Brings [all of] an object in now, before anybody runs: for what turns out not to be lazy after all.
+ * Returns 0 or a negative errno.
+ */
+int pager_fill(struct pager *p, unsigned int object);
+
+/*
+ * Serves faults and events, and transfers the rest in the background, until every object is complete: then calls
+ * ops->complete and closes every userfaultfd, and returns 0. Returns -ESRCH when every space is gone before that.
+ * Any other negative errno is a failure after which pages are missing: the userfaultfds are still open, and the owner
+ * must see to it that nobody goes on with zeros before it calls pager_free(). Ends early with -EINTR after pager_stop().
+ */
+int pager_run(struct pager *p);
+
+/* one more descriptor for pager_run() to poll: fn(data, fd) is called when it is readable; at most 8. 0 or -errno */
+int pager_watch_fd(struct pager *p, int fd, void (*fn)(void *data, int fd), void *data);
+
+/* makes pager_run() return -EINTR at its next step; may be called from ops or from a watched descriptor's fn */
+void pager_stop(struct pager *p);
+
+void pager_get_stats(const struct pager *p, struct pager_stats *stats);
+
+#endif
