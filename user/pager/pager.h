@@ -34,15 +34,24 @@ struct pager_extent {
 	int fd;			/* borrowed: stays open until pager_free() */
 };
 
+/* one mapping: [start, end) of an address space is object from offset on */
+struct pager_range {
+	uint64_t start;
+	uint64_t end;
+	uint64_t offset;
+	unsigned int object;
+};
+
 /* what the pager's owner is asked; data is pager_config.data. All are called from within pager_run(). */
 struct pager_ops {
 	/*
-	 * Which object and offset does addr mean in the address space of thread tid (as the fault reported it: in that
-	 * thread's own pid namespace), by the kernel's own books (/proc/TID/maps)? The slow path, for a fault that the
-	 * pager's tables cannot explain. space is the number pager_add_space() returned, or the number of a forked
-	 * child. 0, or -ENOENT: addr maps no object of this pager (any more). May be NULL: every address unknown.
+	 * Which mapping is at addr in the address space of thread tid (as the fault reported it: in that thread's own
+	 * pid namespace; 0: any thread of the space), by the kernel's own books (/proc/TID/maps)? The slow path, for an
+	 * address that the pager's tables cannot explain. space is the number pager_add_space() returned, or the number
+	 * of a forked child. Fills *range with the whole mapping around addr and returns 0; or -ENOENT: addr maps no
+	 * object of this pager (any more). May be NULL: every address unknown.
 	 */
-	int (*resolve)(void *data, unsigned int space, pid_t tid, uint64_t addr, unsigned int *object, uint64_t *offset);
+	int (*resolve)(void *data, unsigned int space, pid_t tid, uint64_t addr, struct pager_range *range);
 	/*
 	 * Which madvise() is behind this UFFD_EVENT_REMOVE: MADV_DONTNEED or MADV_REMOVE; negative: not known, and the
 	 * pager stops with -EOPNOTSUPP rather than guess. May be NULL: never known.
@@ -50,6 +59,14 @@ struct pager_ops {
 	int (*advice)(void *data, unsigned int space, const struct uffd_msg *msg);
 	/* a process of space parent forked; child is the number of the new space. May be NULL. */
 	void (*forked)(void *data, unsigned int parent, unsigned int child);
+	/*
+	 * Is the address space still there? 1, 0, or negative: cannot say. Asked for every space a few times a second.
+	 * May be NULL: then, as for "cannot say", the pager probes with an ioctl that takes the mmap_lock of the watched
+	 * process. An owner with a gate must have a better way, because a caller of mmap() may hold that lock while it
+	 * waits for bytes that the pager is to bring: pread() of 1 byte from an open /proc/PID/pagemap fails with EINVAL
+	 * while the address space lives, gives 0 bytes afterwards, and takes no lock.
+	 */
+	int (*alive)(void *data, unsigned int space);
 	/*
 	 * Everything is in: called for each living space just before its userfaultfd is closed. May be NULL.
 	 * An error is logged and pager_run() goes on.
@@ -71,10 +88,12 @@ struct pager_stats {
 	uint64_t bytes_total;		/* image bytes of all objects when pager_run() began */
 	uint64_t bytes_left;		/* of these not yet in */
 	uint64_t bytes_dropped;		/* of these punched by MADV_REMOVE before they were in: never filled */
+	uint64_t bytes_found;		/* of these instantiated by somebody else, past the pager: left as found */
 	uint64_t bytes_by_fault;	/* brought in by a fault (the whole cluster) */
 	uint64_t bytes_background;	/* brought in by the background transfer */
 	uint64_t faults;		/* fault messages answered */
-	uint64_t faults_zero;		/* of these in a hole of the image */
+	uint64_t faults_zero;		/* of these in a hole of the image, or in memory punched since */
+	uint64_t faults_resolved;	/* of these explained by ops->resolve only */
 	uint64_t forks, remaps, unmaps, removes;	/* events seen */
 	unsigned int spaces;		/* living now */
 	uint64_t elapsed_us;		/* since pager_run() began */
