@@ -1,0 +1,422 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * PID 1 of a guest: goes from the initramfs to the root disk, runs one command and reports how it ended.
+ *
+ * It talks to selftests/vm/run by two virtio ports, away from the console: the first carries what the command
+ * prints, byte for byte, the second one line, the verdict: "exit N", "signal N" or "lost REASON". A guest that ends
+ * without a verdict is lost too, so every way out of here that is not finish() simply ends.
+ */
+#define _GNU_SOURCE
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <net/if.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/reboot.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define PAYLOAD		"/mnt/.memfdcr"
+/* The host keeps the output in a file until the end of the run: a command that never stops must not fill its disk. */
+#define OUTPUT_MAX	(1ULL << 30)
+
+static int output_port, verdict_port = -1, kmsg;
+static unsigned long long output_bytes;
+
+static void write_all(int fd, const char *data, size_t len)
+{
+	while (len > 0) {
+		ssize_t n = write(fd, data, len);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return;
+		data += n;
+		len -= n;
+	}
+}
+
+__attribute__((noreturn, format(printf, 1, 2)))
+static void finish(const char *format, ...)
+{
+	char line[512];
+	va_list args;
+	int len;
+
+	va_start(args, format);
+	len = vsnprintf(line, sizeof(line) - 1, format, args);
+	va_end(args);
+	if (len > (int)sizeof(line) - 2)
+		len = sizeof(line) - 2;
+	line[len++] = '\n';
+	if (verdict_port >= 0)
+		write_all(verdict_port, line, len);
+	write_all(STDERR_FILENO, line, len);
+	/* QEMU runs with -no-reboot, so this ends it; unlike a power-off it needs nothing from ACPI. */
+	reboot(RB_AUTOBOOT);
+	_exit(1);
+}
+
+static void must(bool ok, const char *what)
+{
+	if (!ok)
+		finish("lost init: %s: %s", what, strerror(errno));
+}
+
+/* The initramfs: modules come numbered in the order they want to be loaded in. */
+
+static int load_module(const char *path, const char *parameters)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC), ret;
+
+	if (fd < 0)
+		return -1;
+	ret = syscall(SYS_finit_module, fd, parameters, 0);
+	close(fd);
+	return ret;
+}
+
+static void load_boot_modules(void)
+{
+	char path[64];
+
+	for (int i = 0; ; i++) {
+		snprintf(path, sizeof(path), "/modules/%d.ko", i);
+		if (access(path, F_OK))
+			return;
+		must(!load_module(path, "") || errno == EEXIST, path);
+	}
+}
+
+static void mount_disk(const char *disk, const char *where)
+{
+	/* The disk's driver may still be probing. */
+	for (int i = 0; i < 1000 && access(disk, F_OK); i++)
+		usleep(10000);
+	must(!mount(disk, where, "ext4", MS_NOATIME, NULL), disk);
+}
+
+static void enter_root(void)
+{
+	mkdir("/dev", 0755);
+	must(!mount("dev", "/dev", "devtmpfs", 0, NULL), "/dev");
+	load_boot_modules();
+	mkdir("/root", 0755);
+	mount_disk("/dev/vda", "/root");
+	must(!chdir("/root") && !mount(".", "/", NULL, MS_MOVE, NULL) && !chroot(".") && !chdir("/"), "switch root");
+}
+
+/* The root. */
+
+static void mount_all(void)
+{
+	static const struct {
+		const char *type, *where, *options;
+		bool optional;
+	} mounts[] = {
+		{ "devtmpfs", "/dev", "", false },
+		{ "proc", "/proc", "", false },
+		{ "sysfs", "/sys", "", false },
+		{ "devpts", "/dev/pts", "gid=5,mode=620,ptmxmode=666", false },
+		{ "tmpfs", "/dev/shm", "mode=1777", false },
+		{ "tmpfs", "/run", "mode=755", false },
+		{ "tmpfs", "/tmp", "mode=1777", false },
+		{ "cgroup2", "/sys/fs/cgroup", "", false },
+		{ "debugfs", "/sys/kernel/debug", "", false },
+		{ "tracefs", "/sys/kernel/tracing", "", false },
+		{ "hugetlbfs", "/dev/hugepages", "", true },
+		{ "mqueue", "/dev/mqueue", "", true },
+	};
+
+	for (size_t i = 0; i < sizeof(mounts) / sizeof(mounts[0]); i++) {
+		mkdir(mounts[i].where, 0755);
+		must(!mount(mounts[i].type, mounts[i].where, mounts[i].type, 0, mounts[i].options) ||
+		     mounts[i].optional, mounts[i].where);
+	}
+	symlink("/proc/self/fd", "/dev/fd");
+	symlink("fd/0", "/dev/stdin");
+	symlink("fd/1", "/dev/stdout");
+	symlink("fd/2", "/dev/stderr");
+	mkdir("/run/lock", 01777);
+}
+
+static void bring_lo_up(void)
+{
+	struct ifreq request = { .ifr_name = "lo", .ifr_flags = IFF_UP };
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	must(fd >= 0 && !ioctl(fd, SIOCSIFFLAGS, &request), "lo");
+	close(fd);
+}
+
+/* The port that QEMU's command line gave this name; there is no udev to make a link from it. */
+static int open_port(const char *name)
+{
+	char path[300], found[64];
+
+	/* The host announces its ports only after the driver is there. */
+	for (int i = 0; i < 1000; i++, usleep(10000)) {
+		DIR *dir = opendir("/sys/class/virtio-ports");
+
+		for (struct dirent *d; dir && (d = readdir(dir));) {
+			int fd;
+			ssize_t n;
+
+			snprintf(path, sizeof(path), "/sys/class/virtio-ports/%s/name", d->d_name);
+			fd = open(path, O_RDONLY | O_CLOEXEC);
+			n = fd < 0 ? -1 : read(fd, found, sizeof(found) - 1);
+			if (fd >= 0)
+				close(fd);
+			if (n != (ssize_t)strlen(name) + 1 || strncmp(found, name, n - 1))
+				continue;
+			snprintf(path, sizeof(path), "/dev/%s", d->d_name);
+			closedir(dir);
+			return open(path, O_WRONLY | O_CLOEXEC);
+		}
+		if (dir)
+			closedir(dir);
+	}
+	errno = ENODEV;
+	return -1;
+}
+
+static void open_channels(void)
+{
+	verdict_port = open_port("verdict");
+	must(verdict_port >= 0, "verdict port");
+	output_port = open_port("output");
+	must(output_port >= 0, "output port");
+	kmsg = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	must(kmsg >= 0, "/dev/kmsg");
+}
+
+/* Runs a helper of the root and waits for it; its output goes to the console. */
+static void run_helper(char *const argv[])
+{
+	int status = 0;
+	pid_t pid = fork();
+
+	must(pid >= 0, "fork");
+	if (!pid) {
+		execvp(argv[0], argv);
+		_exit(127);
+	}
+	while (waitpid(pid, &status, 0) < 0)
+		must(errno == EINTR, "waitpid");
+	if (status)
+		finish("lost %s %s failed, see the console", argv[0], argv[1]);
+}
+
+static void install_build(void)
+{
+	if (!access(PAYLOAD "/install.tar", F_OK))
+		run_helper((char *[]){ "tar", "-x", "--keep-directory-symlink", "-C", "/",
+				       "-f", PAYLOAD "/install.tar", NULL });
+	if (!access(PAYLOAD "/load", F_OK))
+		run_helper((char *[]){ "modprobe", "memfdcr", NULL });
+}
+
+/* The kernel's log, read all the time so that its ring never runs over what we have not seen. */
+
+static const char *const trouble[] = {
+	"WARNING:", "BUG:", "kernel BUG at", "Oops", "Kernel panic", "Call Trace:", "soft lockup", "hard LOCKUP",
+	"blocked for more than", "detected stall", "KASAN:", "KCSAN:", "UBSAN:", "KFENCE:", "possible recursive locking",
+	"possible circular locking", "suspicious RCU usage", "new suspected memory leaks", "refcount_t:",
+};
+
+static bool says(const char *line, const char *word)
+{
+	for (const char *at = line; (at = strstr(at, word)); at++)
+		if (at == line || at[-1] < 'A' || at[-1] > 'Z')		/* BUG: but not DEBUG: */
+			return true;
+	return false;
+}
+
+static void check_log(void)
+{
+	char record[8192];
+
+	for (;;) {
+		ssize_t n = read(kmsg, record, sizeof(record) - 1);
+		char *text;
+
+		if (n < 0 && errno == EAGAIN)
+			return;
+		if (n < 0 && errno == EPIPE)
+			finish("lost the kernel's log ran over before it was checked (raise log_buf_len=)");
+		must(n > 0, "/dev/kmsg");
+		record[n] = '\0';
+		text = strchr(record, ';');
+		text = text ? text + 1 : record;
+		text[strcspn(text, "\n")] = '\0';
+		for (size_t i = 0; i < sizeof(trouble) / sizeof(trouble[0]); i++) {
+			if (!says(text, trouble[i]))
+				continue;
+			/* Let what belongs to it, a trace say, reach the console. */
+			sleep(1);
+			finish("lost kernel log: %.400s", text);
+		}
+	}
+}
+
+/* Out of tree and unsigned is what our module may be, and nothing else. */
+static void check_taint(void)
+{
+	FILE *file = fopen("/proc/sys/kernel/tainted", "r");
+	unsigned long taint = 0;
+
+	must(file && fscanf(file, "%lu", &taint) == 1, "/proc/sys/kernel/tainted");
+	fclose(file);
+	if (taint != 0 && taint != 12288)
+		finish("lost kernel tainted: %lu", taint);
+}
+
+/* The command. */
+
+static char **read_command(void)
+{
+	static char text[128 * 1024];
+	static char *argv[4096];
+	int fd = open(PAYLOAD "/command", O_RDONLY | O_CLOEXEC);
+	ssize_t len = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+	size_t argc = 0;
+
+	must(len > 0, PAYLOAD "/command");
+	close(fd);
+	for (char *at = text; at < text + len && argc < 4095; at += strlen(at) + 1)
+		argv[argc++] = at;
+	return argv;
+}
+
+static pid_t start_command(int output)
+{
+	char **argv = read_command();
+	sigset_t none;
+	pid_t pid = fork();
+
+	must(pid >= 0, "fork");
+	if (pid)
+		return pid;
+	setsid();
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	signal(SIGCHLD, SIG_DFL);
+	dup2(open("/dev/null", O_RDONLY | O_CLOEXEC), STDIN_FILENO);
+	dup2(output, STDOUT_FILENO);
+	dup2(output, STDERR_FILENO);
+	if (chdir("/mnt"))
+		_exit(127);
+	execvp(argv[0], argv);
+	dprintf(STDERR_FILENO, "%s: %s\n", argv[0], strerror(errno));
+	_exit(errno == ENOENT ? 127 : 126);
+}
+
+/* Passes on what is in the pipe now; false when there is nothing. */
+static bool pass_output(int pipe_end)
+{
+	static char buffer[65536];
+	ssize_t n = read(pipe_end, buffer, sizeof(buffer));
+
+	if (n <= 0)
+		return false;
+	write_all(output_port, buffer, n);
+	output_bytes += n;
+	if (output_bytes > OUTPUT_MAX)
+		finish("lost more than %llu bytes of output", OUTPUT_MAX);
+	return true;
+}
+
+/* Whatever the command left behind ends up as a child of ours. */
+static bool reap(pid_t command, int *status)
+{
+	bool over = false;
+	pid_t pid;
+	int s;
+
+	while ((pid = waitpid(-1, &s, WNOHANG)) > 0) {
+		if (pid == command) {
+			*status = s;
+			over = true;
+		}
+	}
+	return over;
+}
+
+static void on_signal(int number)
+{
+	(void)number;
+}
+
+/*
+ * The pipe outlives the command when something it started still has it open, so the end is the command's death, not
+ * the end of the pipe.
+ */
+static int run_command(void)
+{
+	sigset_t child, before;
+	int ends[2], status = 0;
+	pid_t command;
+
+	must(!pipe2(ends, O_CLOEXEC), "pipe");
+	fcntl(ends[0], F_SETFL, O_NONBLOCK);
+	signal(SIGCHLD, on_signal);
+	sigemptyset(&child);
+	sigaddset(&child, SIGCHLD);
+	sigprocmask(SIG_BLOCK, &child, &before);
+	command = start_command(ends[1]);
+	/* Our own copy of ends[1] stays open: no end of file to spin on. */
+	while (!reap(command, &status)) {
+		struct pollfd fds[] = { { ends[0], POLLIN, 0 }, { kmsg, POLLIN, 0 } };
+
+		if (ppoll(fds, 2, NULL, &before) <= 0)
+			continue;
+		if (fds[0].revents)
+			pass_output(ends[0]);
+		if (fds[1].revents)
+			check_log();
+	}
+	while (pass_output(ends[0]))
+		;
+	return status;
+}
+
+int main(void)
+{
+	int status;
+
+	setenv("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", 1);
+	setenv("HOME", "/root", 1);
+	setenv("LANG", "C.UTF-8", 1);
+	setenv("TERM", "dumb", 1);
+	umask(022);
+	enter_root();
+	umask(0);
+	mount_all();
+	umask(022);
+	open_channels();
+	sethostname("memfdcr", 7);
+	bring_lo_up();
+	mount_disk("/dev/vdb", "/mnt");
+	install_build();
+	check_log();
+
+	status = run_command();
+
+	check_log();
+	check_taint();
+	if (WIFSIGNALED(status))
+		finish("signal %d", WTERMSIG(status));
+	finish("exit %d", WEXITSTATUS(status));
+}
