@@ -1,0 +1,364 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * While every restored task sleeps: finding the objects that CRIU made, and a userfaultfd on every address space.
+ *
+ * Mappings are paired with objects by the addresses in the images, never by name: two memfds may share a name, and
+ * CRIU has mappings of its own in the tasks.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/log.h"
+#include "restore/process.h"
+#include "restore/session.h"
+
+/* a restored task with what its address space looks like */
+struct task {
+	struct process process;
+	struct mapping_list maps;
+	bool maps_read;
+	int space;		/* the pager's number; -1: none yet */
+	bool refused;		/* no userfaultfd to be had: its objects are filled now */
+};
+
+struct tree {
+	struct task *v;
+	size_t n;
+};
+
+static int tree_read(pid_t root, struct tree *tree)
+{
+	struct process_list list;
+	int ret = process_tree(root, &list);
+	size_t i;
+
+	if (ret)
+		return ret;
+	tree->v = calloc(list.n, sizeof(*tree->v));
+	if (!tree->v) {
+		process_list_free(&list);
+		return -ENOMEM;
+	}
+	tree->n = list.n;
+	for (i = 0; i < list.n; i++)
+		tree->v[i] = (struct task){ .process = list.v[i], .space = -1 };
+	process_list_free(&list);
+	return 0;
+}
+
+static void tree_free(struct tree *tree)
+{
+	size_t i;
+
+	for (i = 0; i < tree->n; i++)
+		mapping_list_free(&tree->v[i].maps);
+	free(tree->v);
+}
+
+static struct task *tree_find(struct tree *tree, pid_t vpid)
+{
+	size_t i;
+
+	for (i = 0; i < tree->n; i++)
+		if (tree->v[i].process.vpid == vpid)
+			return &tree->v[i];
+	return NULL;
+}
+
+static int read_maps(struct task *task)
+{
+	int ret;
+
+	if (task->maps_read)
+		return 0;
+	ret = process_mappings(task->process.pid, &task->maps);
+	task->maps_read = !ret;
+	return ret;
+}
+
+/* the first VMA of a mapping of the plan, if VMAs of one object cover all of it as the plan says; NULL if not */
+static const struct mapping *match(const struct mapping_list *maps, const struct plan_mapping *m)
+{
+	const struct mapping *first = mapping_at(maps, m->start), *vma = first;
+	uint64_t at;
+
+	if (!first)
+		return NULL;
+	for (at = m->start; at < m->end; at = vma++->end) {
+		if (vma == maps->v + maps->n || vma->start > at || !vma->shared || vma->dev != first->dev ||
+		    vma->ino != first->ino || vma->offset + (at - vma->start) != m->offset + (at - m->start))
+			return NULL;
+	}
+	return first;
+}
+
+/* opens the object itself, through the kernel's link for the mapping: needs no descriptor in the task */
+static int open_object(const struct task *task, const struct mapping *vma)
+{
+	char path[96];
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%d/map_files/%" PRIx64 "-%" PRIx64, (int)task->process.pid, vma->start,
+		 vma->end);
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
+/*
+ * Every mapping of the object is there and leads to one and the same inode, no other object's. Opens it.
+ * The descriptor or a negative errno.
+ */
+static int find_object(struct session *s, struct session_object *o, struct tree *tree)
+{
+	const struct plan_object *plan = o->plan;
+	struct stat st;
+	int fd = -1;
+	size_t i;
+
+	for (i = 0; i < plan->n_mappings; i++) {
+		const struct plan_mapping *m = &plan->mappings[i];
+		struct task *task = tree_find(tree, m->pid);
+		const struct mapping *vma;
+		int ret = task ? read_maps(task) : -ESRCH;
+
+		if (ret) {
+			log_error("object %llu \"%s\": task %u, which maps it, cannot be looked at: %s",
+				  (unsigned long long)plan->inode_id, plan->name, m->pid, strerror(-ret));
+			goto err;
+		}
+		vma = match(&task->maps, m);
+		if (!vma || (fd >= 0 && (vma->dev != o->dev || vma->ino != o->ino))) {
+			log_error("object %llu \"%s\": task %u does not map it at %" PRIx64 "-%" PRIx64 " as the image says",
+				  (unsigned long long)plan->inode_id, plan->name, m->pid, m->start, m->end);
+			goto err;
+		}
+		if (fd >= 0)
+			continue;
+		o->dev = vma->dev;
+		o->ino = vma->ino;
+		fd = open_object(task, vma);
+		if (fd < 0) {
+			log_error("object %llu \"%s\": cannot be opened through task %u: %s",
+				  (unsigned long long)plan->inode_id, plan->name, m->pid, strerror(-fd));
+			return fd;
+		}
+	}
+	if (fd < 0)
+		return -ENOENT;
+	if (fstat(fd, &st) || (uint64_t)st.st_ino != o->ino || (uint64_t)st.st_size != plan->size) {
+		log_error("object %llu \"%s\": what task %u maps has another size than the image says",
+			  (unsigned long long)plan->inode_id, plan->name, plan->mappings[0].pid);
+		goto err;
+	}
+	for (i = 0; i < s->n_objects; i++) {
+		const struct session_object *other = &s->objects[i];
+
+		if (other != o && other->number >= 0 && other->dev == o->dev && other->ino == o->ino) {
+			log_error("objects %llu and %llu turn out to be one",
+				  (unsigned long long)plan->inode_id, (unsigned long long)other->plan->inode_id);
+			goto err;
+		}
+	}
+	return fd;
+err:
+	if (fd >= 0)
+		close(fd);
+	return -ENOENT;
+}
+
+/*
+ * With --inherit-fd CRIU takes a memfd from its caller, content and all, and reads no image for it. Such a descriptor
+ * is still open in the CRIU process; those that CRIU makes itself are open in the tasks only.
+ */
+static bool inherited(const struct session *s, const struct session_object *o)
+{
+	struct dirent *entry;
+	bool found = false;
+	struct stat st;
+	char path[64];
+	DIR *dir;
+
+	snprintf(path, sizeof(path), "/proc/%d/fd", (int)s->criu);
+	dir = opendir(path);
+	while (dir && !found && (entry = readdir(dir)))
+		found = !fstatat(dirfd(dir), entry->d_name, &st, 0) && S_ISREG(st.st_mode) &&
+			(uint64_t)st.st_ino == o->ino && (uint64_t)st.st_dev == o->dev;
+	if (dir)
+		closedir(dir);
+	return found;
+}
+
+static int add_object(struct session *s, struct session_object *o, int fd)
+{
+	const struct plan_object *plan = o->plan;
+	struct pager_extent *extents = calloc(plan->n_extents ? plan->n_extents : 1, sizeof(*extents));
+	size_t i;
+	int ret;
+
+	if (!extents)
+		return -ENOMEM;
+	for (i = 0; i < plan->n_extents; i++)
+		extents[i] = (struct pager_extent){
+			.offset = plan->extents[i].offset,
+			.length = plan->extents[i].length,
+			.file_offset = plan->extents[i].file_offset,
+			.fd = o->pages_fd,
+		};
+	ret = pager_add_object(s->pager, plan->name, fd, plan->size, extents, plan->n_extents);
+	free(extents);
+	if (ret < 0) {
+		log_error("object %llu \"%s\": cannot be taken over: %s", (unsigned long long)plan->inode_id,
+			  plan->name, strerror(-ret));
+		return ret;
+	}
+	o->number = ret;
+	return 0;
+}
+
+static int open_space(struct session *s, struct task *task)
+{
+	char name[32], label[64], path[32];
+	struct session_space *spaces;
+	int mem, uffd, ret;
+	uint64_t id;
+
+	snprintf(path, sizeof(path), "/proc/%d/mem", (int)task->process.pid);
+	mem = open(path, O_RDWR | O_CLOEXEC);
+	if (mem < 0) {
+		ret = -errno;
+		log_warning("task %d: cannot open %s: %s", (int)task->process.vpid, path, strerror(errno));
+		return ret;
+	}
+	ret = genl_uffd_open(s->genl, mem, O_CLOEXEC | O_NONBLOCK, true, &uffd, &id);
+	close(mem);
+	if (ret) {
+		log_warning("task %d: no userfaultfd on it: %s", (int)task->process.vpid, genl_error());
+		return ret;
+	}
+	process_name(task->process.pid, name, sizeof(name));
+	snprintf(label, sizeof(label), "%d (%s)", (int)task->process.pid, name);
+	spaces = reallocarray(s->spaces, s->n_spaces + 1, sizeof(*spaces));
+	if (!spaces) {
+		close(uffd);
+		return -ENOMEM;
+	}
+	s->spaces = spaces;
+	ret = pager_add_space(s->pager, label, uffd);
+	if (ret < 0) {
+		log_warning("task %d: its userfaultfd cannot be used: %s", (int)task->process.vpid, strerror(-ret));
+		return ret;
+	}
+	/* the pager counts spaces as we add them */
+	snprintf(path, sizeof(path), "/proc/%d/pagemap", (int)task->process.pid);
+	s->spaces[s->n_spaces++] = (struct session_space){
+		.pid = task->process.pid,
+		.pagemap_fd = open(path, O_RDONLY | O_CLOEXEC),
+	};
+	task->space = ret;
+	log_info("task %d: pid %s, uffd id %016" PRIx64, (int)task->process.vpid, label, id);
+	return 0;
+}
+
+/* registers the object wherever it is mapped; an error means that it has to be filled now */
+static int watch_object(struct session *s, struct session_object *o, struct tree *tree)
+{
+	size_t i;
+	int ret;
+
+	for (i = 0; i < o->plan->n_mappings; i++) {
+		const struct plan_mapping *m = &o->plan->mappings[i];
+		struct task *task = tree_find(tree, m->pid);
+
+		if (task->space < 0 && !task->refused)
+			task->refused = open_space(s, task) != 0;
+		if (task->refused)
+			return -EPERM;
+		ret = pager_add_range(s->pager, task->space, m->start, m->end, o->number, m->offset);
+		if (ret) {
+			log_warning("task %u: %" PRIx64 "-%" PRIx64 " cannot be watched: %s", m->pid, m->start, m->end,
+				    strerror(-ret));
+			return ret;
+		}
+	}
+	return 0;
+}
+
+/* lazy if it can be, else now: the tasks get all their bytes either way */
+static int take_object(struct session *s, struct session_object *o, struct tree *tree)
+{
+	int fd, ret;
+
+	fd = find_object(s, o, tree);
+	if (fd < 0)
+		return fd;
+	if (inherited(s, o)) {
+		log_info("object %llu \"%s\": left as it is, CRIU was given it (--inherit-fd)",
+			 (unsigned long long)o->plan->inode_id, o->plan->name);
+		close(fd);
+		s->n_lazy--;
+		return 0;
+	}
+	ret = add_object(s, o, fd);
+	close(fd);
+	if (ret)
+		return ret;
+	if (!watch_object(s, o, tree))
+		return 0;
+	log_warning("object %llu \"%s\": eager after all", (unsigned long long)o->plan->inode_id, o->plan->name);
+	s->n_lazy--;
+	s->n_eager++;
+	ret = pager_fill(s->pager, o->number);
+	if (ret)
+		log_error("object %llu \"%s\": cannot be filled: %s", (unsigned long long)o->plan->inode_id,
+			  o->plan->name, strerror(-ret));
+	return ret;
+}
+
+int session_arm(struct session *s, pid_t root)
+{
+	const struct pager_config config = { .ops = &session_pager_ops, .data = s };
+	struct tree tree = { 0 };
+	size_t i;
+	int ret;
+
+	ret = hide_undo(s->hide);
+	if (ret) {
+		log_error("cannot take the stubs off the image directory: %s", strerror(-ret));
+		return ret;
+	}
+	hide_free(s->hide);
+	s->hide = NULL;
+	channel_unmark_hidden(s->directory);
+	flock(s->dirfd, LOCK_UN);
+
+	ret = tree_read(root, &tree);
+	if (ret) {
+		log_error("cannot read the process tree below %d: %s", (int)root, strerror(-ret));
+		return ret;
+	}
+	/* shmem is charged to the cgroup of the process that brings a page in: before the first page */
+	ret = process_join_cgroup(root);
+	if (ret)
+		log_warning("cannot join the memory cgroup of %d: %s: its pages will be charged elsewhere", (int)root,
+			    strerror(-ret));
+	s->pager = pager_new(&config);
+	if (!s->pager) {
+		ret = -errno;
+		log_error("cannot start the pager: %s", strerror(errno));
+		goto out;
+	}
+	ret = 0;
+	for (i = 0; !ret && i < s->n_objects; i++)
+		ret = take_object(s, &s->objects[i], &tree);
+out:
+	tree_free(&tree);
+	return ret;
+}

@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * CRIU's action script, stage by stage: pre-restore starts the daemon, post-restore has it take over, and the dump's
+ * first stage waits until a daemon has finished with the tree.
+ */
+#include "restore/hook.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include "common/log.h"
+#include "restore/channel.h"
+#include "restore/daemon.h"
+#include "restore/hide.h"
+
+static const char *image_dir(void)
+{
+	const char *path = getenv("CRTOOLS_IMAGE_DIR");
+
+	return path ? path : "";
+}
+
+/* CRTOOLS_IMAGE_DIR is /proc/PID/fd/N of the CRIU process that runs us */
+static pid_t criu_pid(void)
+{
+	int pid;
+
+	return sscanf(image_dir(), "/proc/%d/fd/", &pid) == 1 ? pid : getppid();
+}
+
+/* the daemon is no more: nobody else will take its stubs off. 0 when CRIU sees its own images (again), or negative */
+static int clean_up(void)
+{
+	int fd = open(image_dir(), O_RDONLY | O_DIRECTORY | O_CLOEXEC), ret;
+
+	if (fd < 0)
+		return -errno;
+	ret = flock(fd, LOCK_EX | LOCK_NB) ? -errno : hide_clean_up(fd);
+	close(fd);
+	return ret < 0 ? ret : 0;
+}
+
+static int pre_restore(void)
+{
+	int ret = daemon_start(criu_pid(), image_dir());
+
+	if (!ret)
+		return 0;
+	if (ret != -EPIPE)
+		return 1;
+	ret = clean_up();
+	if (ret) {
+		log_error("the daemon died and its stubs cannot be taken off the image directory: %s; umount(8) them (findmnt shows them as \"memfdcr\")",
+			  strerror(-ret));
+		return 1;
+	}
+	log_notice("eager restore: the daemon died while it prepared a lazy one");
+	return 0;
+}
+
+static int post_restore(void)
+{
+	const char *root = getenv("CRTOOLS_INIT_PID");
+	char directory[PATH_MAX];
+	int fd, ret;
+
+	ret = channel_directory(criu_pid(), directory, sizeof(directory));
+	if (ret) {
+		log_error("cannot find the CRIU process: %s", strerror(-ret));
+		return 1;
+	}
+	fd = channel_connect(directory);
+	if (fd < 0) {
+		/* never started or eager: nothing was hidden, CRIU has restored everything itself */
+		if (!channel_hidden(directory)) {
+			channel_remove(directory);
+			return 0;
+		}
+		ret = clean_up();
+		channel_remove(directory);
+		log_error("the daemon of this restore is gone and with it the content of lazy objects: the restore is given up; the images are whole%s, restore again",
+			  ret ? ", but for stubs mounted over them (findmnt shows them as \"memfdcr\")" : "");
+		return 1;
+	}
+	if (!root) {
+		log_error("CRIU did not say which process it restored (CRTOOLS_INIT_PID)");
+		close(fd);
+		return 1;
+	}
+	ret = channel_request(fd, "arm", atoi(root));
+	close(fd);
+	if (ret < 0)
+		log_error("the daemon of this restore does not answer: %s", strerror(-ret));
+	return ret ? 1 : 0;
+}
+
+/* one daemon: 0 when it has nothing (any more) to do with the tree below root */
+static int finish_one(const char *name, pid_t root)
+{
+	char directory[PATH_MAX];
+	int fd, ret;
+
+	if (snprintf(directory, sizeof(directory), CHANNEL_ROOT "/%s", name) >= (int)sizeof(directory))
+		return 0;
+	fd = channel_connect(directory);
+	if (fd < 0)
+		return 0;
+	ret = channel_request(fd, "finish", root);
+	close(fd);
+	if (ret == CHANNEL_DONE)
+		log_notice("waited for the last page of a lazy restore of this tree");
+	return ret == CHANNEL_DONE || ret == CHANNEL_NOT_CONCERNED ? 0 : -EIO;
+}
+
+/* CRIU reads shared memory past every userfaultfd: what is still to come, it would dump as zeros */
+static int pre_dump(void)
+{
+	const char *root = getenv("CRTOOLS_INIT_PID");
+	struct dirent *entry;
+	int ret = 0;
+	DIR *dir;
+
+	dir = opendir(CHANNEL_ROOT);
+	if (!dir)
+		return 0;
+	if (!root)
+		log_error("CRIU did not say which process it dumps (CRTOOLS_INIT_PID)");
+	while (root && (entry = readdir(dir))) {
+		if (entry->d_name[0] == '.' || !finish_one(entry->d_name, atoi(root)))
+			continue;
+		log_error("a lazy restore of this tree has not finished and its daemon (%s) cannot: the dump would lack pages",
+			  entry->d_name);
+		ret = 1;
+	}
+	closedir(dir);
+	return root ? ret : 1;
+}
+
+int hook_run(const char *action)
+{
+	if (!strcmp(action, "pre-restore"))
+		return pre_restore();
+	if (!strcmp(action, "post-restore"))
+		return post_restore();
+	if (!strcmp(action, "pre-dump"))
+		return pre_dump();
+	return 0;
+}

@@ -1,0 +1,264 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Before CRIU restores: which objects can be lazy, can this machine do it, and hiding their content from CRIU. */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/userfaultfd.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/log.h"
+#include "restore/session.h"
+
+/*
+ * Two restores may read one directory. One that hides content there must be alone (exclusive); those that do not hide
+ * share. What CRIU itself, without this hook, does at the same time, no lock can know.
+ */
+static bool lock_directory(struct session *s)
+{
+	bool told = false;
+
+	for (;;) {
+		if (!flock(s->dirfd, LOCK_EX | LOCK_NB))
+			return true;
+		if (!flock(s->dirfd, LOCK_SH | LOCK_NB))
+			return false;
+		if (errno != EWOULDBLOCK) {
+			/* a file system without locks: nothing to be sure of, so nothing is hidden there */
+			log_warning("cannot lock the image directory: %s", strerror(errno));
+			return false;
+		}
+		if (!told)
+			log_notice("another restore has begun from this image directory: waiting until it has read it");
+		told = true;
+		if (kill(s->criu, 0) && errno == ESRCH)
+			return false;
+		usleep(20000);
+	}
+}
+
+bool session_module_works(struct genl *g, char *reason, size_t size)
+{
+	struct uffdio_api api = {
+		.api = UFFD_API,
+		.features = UFFD_FEATURE_EVENT_FORK | UFFD_FEATURE_EVENT_REMAP | UFFD_FEATURE_EVENT_REMOVE |
+			    UFFD_FEATURE_EVENT_UNMAP | UFFD_FEATURE_MISSING_SHMEM | UFFD_FEATURE_THREAD_ID,
+	};
+	bool works = false;
+	int mem, uffd;
+	uint64_t id;
+
+	mem = open("/proc/self/mem", O_RDWR | O_CLOEXEC);
+	if (mem < 0) {
+		snprintf(reason, size, "cannot open /proc/self/mem: %s", strerror(errno));
+		return false;
+	}
+	if (genl_uffd_open(g, mem, O_CLOEXEC | O_NONBLOCK, true, &uffd, &id)) {
+		snprintf(reason, size, "the memfdcr module refuses: %s", genl_error());
+		close(mem);
+		return false;
+	}
+	if (ioctl(uffd, UFFDIO_API, &api))
+		snprintf(reason, size, "the kernel's userfaultfd lacks features that are needed: %s", strerror(errno));
+	else if (genl_uffd_complete(g, uffd))
+		snprintf(reason, size, "the memfdcr module refuses: %s", genl_error());
+	else
+		works = true;
+	close(uffd);
+	close(mem);
+	return works;
+}
+
+static void log_object(const struct plan_object *o)
+{
+	if (o->eager)
+		log_info("object %llu \"%s\": eager, %s", (unsigned long long)o->inode_id, o->name, o->eager);
+	else
+		log_info("object %llu \"%s\": lazy, %llu bytes, %llu in the image", (unsigned long long)o->inode_id,
+			 o->name, (unsigned long long)o->size, (unsigned long long)o->bytes);
+}
+
+/* the whole restore is eager: why is said once, where the user of CRIU looks; others may read the directory with us */
+static int all_eager(struct session *s, const char *why)
+{
+	size_t i;
+
+	for (i = 0; s->plan && i < s->plan->n_objects; i++) {
+		struct plan_object *o = &s->plan->objects[i];
+
+		if (!o->eager)
+			o->eager = strdup("nothing is lazy in this restore");
+		if (!o->eager)
+			return -ENOMEM;
+		log_object(o);
+	}
+	s->n_eager = s->plan ? s->plan->n_objects : 0;
+	if (why)
+		log_notice("eager restore: %s", why);
+	flock(s->dirfd, LOCK_SH | LOCK_NB);
+	return 0;
+}
+
+static int refuse_damaged(const struct session *s)
+{
+	int ret = 0;
+	size_t i;
+
+	for (i = 0; i < s->plan->n_objects; i++) {
+		const struct plan_object *o = &s->plan->objects[i];
+
+		if (!o->damaged)
+			continue;
+		log_error("object %llu \"%s\": %s: CRIU would put zeros in the place of what is lost, so the restore is refused; use another image",
+			  (unsigned long long)o->inode_id, o->name, o->eager);
+		ret = -EBADMSG;
+	}
+	return ret;
+}
+
+static size_t count_lazy(const struct plan *plan)
+{
+	size_t i, n = 0;
+
+	for (i = 0; i < plan->n_objects; i++)
+		n += !plan->objects[i].eager;
+	return n;
+}
+
+static int open_pages(struct session *s)
+{
+	size_t i;
+
+	s->objects = calloc(count_lazy(s->plan), sizeof(*s->objects));
+	if (!s->objects)
+		return -ENOMEM;
+	for (i = 0; i < s->plan->n_objects; i++) {
+		const struct plan_object *o = &s->plan->objects[i];
+		struct session_object *mine = &s->objects[s->n_objects];
+		char name[40];
+
+		if (o->eager)
+			continue;
+		*mine = (struct session_object){ .plan = o, .pages_fd = -1, .number = -1 };
+		if (o->bytes) {
+			snprintf(name, sizeof(name), "pages-%u.img", o->pages_id);
+			mine->pages_fd = openat(s->dirfd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+			if (mine->pages_fd < 0)
+				return -errno;
+		}
+		s->n_objects++;
+	}
+	return 0;
+}
+
+static int hide_all(struct session *s)
+{
+	char scratch[PATH_MAX + 8];
+	int ret = channel_mark_hidden(s->directory);
+	size_t i;
+
+	if (ret)
+		return ret;
+	snprintf(scratch, sizeof(scratch), "%s/stubs", s->directory);
+	s->hide = hide_new(s->dirfd, scratch);
+	if (!s->hide)
+		return -errno;
+	for (i = 0; i < s->n_objects; i++) {
+		char name[40];
+
+		plan_pagemap_name(s->objects[i].plan, name, sizeof(name));
+		ret = hide_file(s->hide, name);
+		if (ret)
+			return ret;
+	}
+	return 0;
+}
+
+/* back to a restore in which nothing is hidden */
+static int unhide_all(struct session *s)
+{
+	int ret = s->hide ? hide_undo(s->hide) : 0;
+
+	if (ret) {
+		log_error("cannot take the stubs off the image directory: %s; umount(8) them (findmnt shows them as \"memfdcr\")",
+			  strerror(-ret));
+		return ret;
+	}
+	hide_free(s->hide);
+	s->hide = NULL;
+	s->n_objects = 0;
+	channel_unmark_hidden(s->directory);
+	return 0;
+}
+
+static void log_plan(struct session *s)
+{
+	size_t i;
+
+	for (i = 0; i < s->plan->n_objects; i++)
+		log_object(&s->plan->objects[i]);
+	s->n_lazy = s->n_objects;
+	s->n_eager = s->plan->n_objects - s->n_objects;
+}
+
+int session_prepare(struct session *s)
+{
+	const struct plan_options options = { .min_size = s->config.min_size };
+	char text[512];
+	bool alone = lock_directory(s);
+	int ret;
+
+	ret = alone ? hide_clean_up(s->dirfd) : hide_present(s->dirfd);
+	if (ret > 0 && alone) {
+		log_warning("took away %d stubs of an earlier restore that was killed; the images are whole", ret);
+	} else if (ret) {
+		log_error("the image directory shows stubs of another restore and cannot be cleaned: %s; umount(8) them (findmnt shows them as \"memfdcr\")",
+			  ret < 0 ? strerror(-ret) : "it is in use");
+		return -EBUSY;
+	}
+
+	ret = plan_read(s->dirfd, &options, &s->plan, text, sizeof(text));
+	if (ret)
+		return all_eager(s, text);
+	ret = refuse_damaged(s);
+	if (ret)
+		return ret;
+	if (!s->config.lazy)
+		return all_eager(s, "switched off in " CONFIG_PATH);
+	if (!count_lazy(s->plan))
+		return all_eager(s, NULL);
+	if (!*s->directory)
+		return all_eager(s, "cannot write below " CHANNEL_ROOT);
+	if (!alone)
+		return all_eager(s, "another restore is reading from this image directory");
+
+	s->genl = genl_open();
+	if (!s->genl) {
+		snprintf(text, sizeof(text), "%s%s", genl_error(),
+			 errno == ENOENT ? "; is it installed? modprobe memfdcr" : "");
+		return all_eager(s, text);
+	}
+	if (!session_module_works(s->genl, text, sizeof(text)))
+		return all_eager(s, text);
+
+	ret = open_pages(s);
+	if (ret) {
+		s->n_objects = 0;
+		snprintf(text, sizeof(text), "cannot open the pages files: %s", strerror(-ret));
+		return all_eager(s, text);
+	}
+	ret = hide_all(s);
+	if (ret) {
+		snprintf(text, sizeof(text), "cannot mount over the image files: %s", strerror(-ret));
+		ret = unhide_all(s);
+		return ret ? ret : all_eager(s, text);
+	}
+	log_plan(s);
+	log_notice("%zu of %zu shared memory objects will be lazy", s->n_lazy, s->plan->n_objects);
+	return 0;
+}

@@ -1,0 +1,295 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Reads /proc: children, status, stat, maps, cgroup. */
+#include "restore/process.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+static FILE *proc_open(pid_t pid, const char *file)
+{
+	char path[NAME_MAX + 64];
+
+	snprintf(path, sizeof(path), "/proc/%d/%s", (int)pid, file);
+	return fopen(path, "re");
+}
+
+/* the pids of a process from the outermost namespace that /proc shows to its own; their number, or a negative errno */
+static int read_nspid(pid_t pid, pid_t *pids, int max)
+{
+	FILE *f = proc_open(pid, "status");
+	char *line = NULL;
+	size_t size = 0;
+	int n = 0;
+
+	if (!f)
+		return errno == ENOENT ? -ESRCH : -errno;
+	while (getline(&line, &size, f) >= 0) {
+		char *p, *end;
+
+		if (strncmp(line, "NSpid:", 6))
+			continue;
+		for (p = line + 6; n < max; p = end) {
+			long v = strtol(p, &end, 10);
+
+			if (end == p)
+				break;
+			pids[n++] = v;
+		}
+		break;
+	}
+	free(line);
+	fclose(f);
+	return n ? n : -ESRCH;
+}
+
+/* pid namespaces nest at most 32 deep (MAX_PID_NS_LEVEL) */
+#define NSPID_MAX 33
+
+static int append(struct process_list *list, pid_t pid, int level)
+{
+	pid_t pids[NSPID_MAX];
+	struct process *v;
+	int n = read_nspid(pid, pids, NSPID_MAX);
+
+	if (n < 0)
+		return n;
+	v = reallocarray(list->v, list->n + 1, sizeof(*v));
+	if (!v)
+		return -ENOMEM;
+	list->v = v;
+	/* a process in an outer namespace than the root's has no pid there */
+	v[list->n++] = (struct process){ .pid = pid, .vpid = level < n ? pids[level] : 0 };
+	return 0;
+}
+
+static int append_children(struct process_list *list, pid_t pid, int level)
+{
+	char path[64];
+	struct dirent *entry;
+	int ret = 0;
+	DIR *dir;
+
+	snprintf(path, sizeof(path), "/proc/%d/task", (int)pid);
+	dir = opendir(path);
+	if (!dir)
+		return errno == ENOENT ? 0 : -errno;
+	while (!ret && (entry = readdir(dir))) {
+		char name[NAME_MAX + 16];
+		FILE *f;
+		int child;
+
+		if (entry->d_name[0] == '.')
+			continue;
+		snprintf(name, sizeof(name), "task/%s/children", entry->d_name);
+		f = proc_open(pid, name);
+		if (!f)
+			continue;
+		while (!ret && fscanf(f, "%d", &child) == 1) {
+			ret = append(list, child, level);
+			if (ret == -ESRCH)
+				ret = 0;
+		}
+		fclose(f);
+	}
+	closedir(dir);
+	return ret;
+}
+
+int process_tree(pid_t root, struct process_list *list)
+{
+	pid_t pids[NSPID_MAX];
+	int level, ret;
+	size_t i;
+
+	*list = (struct process_list){ 0 };
+	level = read_nspid(root, pids, NSPID_MAX);
+	if (level < 0)
+		return level;
+	level--;
+	ret = append(list, root, level);
+	for (i = 0; !ret && i < list->n; i++)
+		ret = append_children(list, list->v[i].pid, level);
+	if (ret)
+		process_list_free(list);
+	return ret;
+}
+
+void process_list_free(struct process_list *list)
+{
+	free(list->v);
+	*list = (struct process_list){ 0 };
+}
+
+/* field number (as proc(5) counts, from 3 on) of /proc/PID/stat; the name before may hold anything */
+static int read_stat(pid_t pid, int field, unsigned long long *value)
+{
+	FILE *f = proc_open(pid, "stat");
+	char text[2048], *p;
+	size_t n;
+
+	if (!f)
+		return errno == ENOENT ? -ESRCH : -errno;
+	n = fread(text, 1, sizeof(text) - 1, f);
+	fclose(f);
+	text[n] = '\0';
+	p = strrchr(text, ')');
+	for (field -= 2; p && field; field--)
+		p = strchr(p + 1, ' ');
+	if (!p || sscanf(p, " %llu", value) != 1)
+		return -ESRCH;
+	return 0;
+}
+
+int process_start_time(pid_t pid, unsigned long long *start)
+{
+	return read_stat(pid, 22, start);
+}
+
+pid_t process_parent(pid_t pid)
+{
+	unsigned long long parent;
+
+	return read_stat(pid, 4, &parent) ? 0 : (pid_t)parent;
+}
+
+void process_name(pid_t pid, char *name, size_t size)
+{
+	FILE *f = proc_open(pid, "comm");
+
+	if (!f || !fgets(name, size, f))
+		snprintf(name, size, "?");
+	name[strcspn(name, "\n")] = '\0';
+	if (f)
+		fclose(f);
+}
+
+pid_t process_inner_pid(pid_t pid)
+{
+	pid_t pids[NSPID_MAX];
+	int n = read_nspid(pid, pids, NSPID_MAX);
+
+	return n > 0 ? pids[n - 1] : 0;
+}
+
+int process_mappings(pid_t pid, struct mapping_list *list)
+{
+	FILE *f = proc_open(pid, "maps");
+	size_t size = 0, room = 0;
+	char *line = NULL;
+	int ret = 0;
+
+	*list = (struct mapping_list){ 0 };
+	if (!f)
+		return errno == ENOENT ? -ESRCH : -errno;
+	while (getline(&line, &size, f) >= 0) {
+		unsigned int major, minor;
+		struct mapping m;
+		char perms[5];
+
+		if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %4s %" SCNx64 " %x:%x %" SCNu64, &m.start, &m.end, perms,
+			   &m.offset, &major, &minor, &m.ino) != 7) {
+			ret = -EBADMSG;
+			break;
+		}
+		m.shared = perms[3] == 's';
+		m.dev = makedev(major, minor);
+		if (list->n == room) {
+			struct mapping *v;
+
+			room = room ? 2 * room : 64;
+			v = reallocarray(list->v, room, sizeof(*v));
+			if (!v) {
+				ret = -ENOMEM;
+				break;
+			}
+			list->v = v;
+		}
+		list->v[list->n++] = m;
+	}
+	if (!ret && ferror(f))
+		ret = -ESRCH;
+	free(line);
+	fclose(f);
+	if (ret)
+		mapping_list_free(list);
+	return ret;
+}
+
+void mapping_list_free(struct mapping_list *list)
+{
+	free(list->v);
+	*list = (struct mapping_list){ 0 };
+}
+
+const struct mapping *mapping_at(const struct mapping_list *list, uint64_t addr)
+{
+	size_t low = 0, high = list->n;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (addr >= list->v[middle].end)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low < list->n && addr >= list->v[low].start ? &list->v[low] : NULL;
+}
+
+/* whether a comma separated list has the word memory */
+static bool has_memory(const char *controllers)
+{
+	const char *p = strstr(controllers, "memory");
+
+	return p && (p == controllers || p[-1] == ',') && (p[6] == '\0' || p[6] == ',');
+}
+
+/*
+ * Version 2 has one line "0::PATH"; version 1 one a hierarchy, "N:memory:PATH" among them. Where both are mounted the
+ * memory controller is in one of them only: a line that names it wins.
+ */
+int process_join_cgroup(pid_t pid)
+{
+	FILE *f = proc_open(pid, "cgroup");
+	char path[PATH_MAX + 64] = "";
+	char *line = NULL;
+	size_t size = 0;
+	ssize_t n;
+	int fd;
+
+	if (!f)
+		return errno == ENOENT ? -ESRCH : -errno;
+	while (getline(&line, &size, f) >= 0) {
+		char *controllers = strchr(line, ':');
+		char *group = controllers ? strchr(controllers + 1, ':') : NULL;
+
+		if (!group)
+			continue;
+		*group++ = '\0';
+		group[strcspn(group, "\n")] = '\0';
+		if (has_memory(controllers + 1)) {
+			snprintf(path, sizeof(path), "/sys/fs/cgroup/memory%s/cgroup.procs", group);
+			break;
+		}
+		if (!controllers[1])
+			snprintf(path, sizeof(path), "/sys/fs/cgroup%s/cgroup.procs", group);
+	}
+	free(line);
+	fclose(f);
+	if (!*path)
+		return -ENOENT;
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	n = write(fd, "0", 1);
+	close(fd);
+	return n == 1 ? 0 : -errno;
+}
