@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What the pager's source files share: objects, spaces, and the pager itself.
+ *
+ * Internal functions return 0, a negative errno that ends pager_run(), or PAGER_LATER.
+ */
+#ifndef MEMFDCR_PAGER_INTERNAL_H
+#define MEMFDCR_PAGER_INTERNAL_H
+
+#include "pager/pager.h"
+#include "pager/uffd-abi.h"
+
+#define PAGER_PAGE		4096ULL
+#define PAGER_PAGE_SHIFT	12
+#define PAGER_PAGE_MASK		(~(PAGER_PAGE - 1))
+
+/* no memory just now (the cgroup may be at its limit): nothing is lost, try again after reading events */
+#define PAGER_LATER		1
+
+#define PAGER_MAX_WATCH		8
+#define PAGER_BATCH		64	/* messages per read, descriptors per epoll_wait */
+#define PAGER_SEEN		256	/* threads whose repeated faults are counted; power of two */
+#define PAGER_DELAYED		64
+
+struct object {
+	char *name;
+	int fd;
+	uint64_t pages;			/* of the object when it was added */
+	unsigned char *map;		/* never touched: only an address for UFFDIO_COPY */
+	uint64_t map_pages;
+	struct pager_extent *extents;
+	size_t n_extents;
+	uint64_t *needed;		/* one bit a page: the image has it and it is not in yet */
+	uint64_t needed_pages;		/* the bitmap ends here: beyond lies no extent */
+	uint64_t left;			/* bits set in needed */
+	uint64_t cursor;		/* the background transfer goes on here */
+	uint64_t released;		/* the image's page cache was given back up to here */
+	uint64_t ahead;			/* and asked to be read up to here */
+	bool found_logged;
+};
+
+struct space {
+	unsigned int number;
+	unsigned int parent;		/* meaningful if forked */
+	bool forked;
+	bool doubtful;			/* a fork crossed with an mremap or munmap: the table may be wrong */
+	bool dead;			/* its uffd is closed; freed at the end of the round */
+	bool was_remap;			/* the last event was this remap: */
+	uint64_t remap_from, remap_to, remap_length;
+	uint64_t born_us, moved_us;	/* when it appeared; when it last reported a remap or unmap */
+	int uffd;
+	char *name;
+	struct pager_range *ranges;	/* sorted by start, not overlapping */
+	size_t n_ranges, max_ranges;
+};
+
+struct fault {
+	struct space *space;
+	uint64_t address;
+	pid_t tid;
+};
+
+/* counts the faults of one thread at one address that found nothing to do */
+struct seen {
+	unsigned int space;
+	pid_t tid;
+	uint64_t address;
+	unsigned int count;
+};
+
+struct delayed_wake {
+	struct space *space;
+	uint64_t address;
+	uint64_t due_us;
+};
+
+struct watch {
+	int fd;
+	void (*fn)(void *data, int fd);
+	void *data;
+};
+
+struct pager {
+	struct pager_ops ops;
+	void *data;
+	uint64_t cluster_pages;
+	uint64_t chunk_pages;
+	bool no_background;
+
+	int uffd;			/* for the pager's own mappings */
+	int epoll;
+	unsigned char *buffer;		/* image bytes on their way */
+	size_t buffer_size;
+
+	struct object **objects;
+	unsigned int n_objects;
+	unsigned int current;		/* object of the background transfer */
+	uint64_t left;			/* pages needed in all objects */
+
+	struct space **spaces;		/* sorted by number; dead ones leave at the end of the round */
+	unsigned int n_spaces, max_spaces;
+	unsigned int next_space;	/* number */
+	unsigned int living;
+	bool dead_spaces;		/* some wait to be freed */
+
+	struct fault *faults;		/* read and not yet served */
+	size_t n_faults, max_faults;
+	struct seen seen[PAGER_SEEN];
+	struct delayed_wake delayed[PAGER_DELAYED];
+	unsigned int n_delayed;
+
+	struct watch watches[PAGER_MAX_WATCH];
+	unsigned int n_watches;
+
+	bool running;
+	bool stop;
+	bool starved;			/* no descriptor or memory for an event: it stays in the kernel's queue */
+	bool starved_logged, later_logged;
+	uint64_t later_us;		/* no fill before this time */
+	uint64_t later_step_us;
+	uint64_t begin_us, fault_us, check_us, fork_us;
+	uint64_t step_pages;		/* size of the next background step */
+	struct pager_stats stats;
+};
+
+/* pager.c */
+uint64_t pager_now_us(void);
+void pager_log(struct pager *p, int level, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+
+/* object.c */
+
+/* pages [first, first + count) of an object, in one extent, all needed */
+struct run {
+	uint64_t first;
+	uint64_t count;
+};
+
+void object_free(struct pager *p, struct object *o);
+bool object_needs(const struct object *o, uint64_t page);
+uint64_t object_next_needed(const struct object *o, uint64_t page);
+struct run object_run(const struct object *o, uint64_t page, uint64_t low, uint64_t high);
+int object_read(struct pager *p, struct object *o, struct run run, void *buffer);
+int object_copy(struct pager *p, struct object *o, uint64_t first, uint64_t count, const void *source, uint64_t *bytes);
+int object_zero(struct pager *p, struct object *o, uint64_t page, bool *done);
+void object_drop(struct pager *p, struct object *o, uint64_t first, uint64_t end);
+void object_forget_ptes(struct object *o, uint64_t first, uint64_t count);
+void object_release_cache(struct object *o, uint64_t end);
+void object_read_ahead(struct object *o, uint64_t page);
+
+/* space.c */
+struct space *space_new(struct pager *p, const char *name, int uffd);
+struct space *space_get(struct pager *p, unsigned int number);
+void space_close(struct pager *p, struct space *s);
+void space_free(struct space *s);
+const struct pager_range *space_find(const struct space *s, uint64_t address);
+size_t space_find_next(const struct space *s, uint64_t address);
+int space_cut(struct space *s, uint64_t start, uint64_t end);
+int space_insert(struct space *s, const struct pager_range *range);
+void space_move(struct space *s, uint64_t from, uint64_t to, uint64_t length, bool overwrite);
+int space_copy_table(struct space *child, const struct space *parent);
+void space_wake(struct space *s, uint64_t address);
+bool space_alive(struct pager *p, struct space *s);
+
+/* event.c */
+int event_drain(struct pager *p, struct space *s);
+
+/* fault.c */
+int fault_resolve(struct pager *p, struct space *s, pid_t tid, uint64_t address, struct pager_range *range);
+int fault_serve_all(struct pager *p);
+void fault_wake_delayed(struct pager *p, uint64_t now);
+void fault_forget_space(struct pager *p, const struct space *s);
+
+#endif
