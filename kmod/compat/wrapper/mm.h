@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The user namespace that an address space belongs to. */
+#ifndef MEMFDCR_COMPAT_WRAPPER_MM_H
+#define MEMFDCR_COMPAT_WRAPPER_MM_H
+
+#include <linux/mm_types.h>
+#include <linux/user_namespace.h>
+
+/**
+ * memfdcr_mm_user_ns() - the user namespace whose capabilities count for an address space
+ * @mm: the address space; the caller has a user reference
+ *
+ * Context: process context; does not sleep.
+ * Return: the namespace with a reference for put_user_ns(), or NULL: nobody lives in the address space any more.
+ */
+#if __has_include(<linux/sched/exec_state.h>)	/* 7.x: kept with the tasks of one execve() */
+#include <linux/rcupdate.h>
+#include <linux/sched/exec_state.h>
+#include <linux/sched/signal.h>
+#include <linux/sched/task.h>
+
+static inline struct user_namespace *memfdcr_mm_user_ns(struct mm_struct *mm)
+{
+	struct task_struct *process, *t;
+	struct user_namespace *ns = NULL;
+
+	rcu_read_lock();
+	for_each_process_thread(process, t) {
+		if (READ_ONCE(t->mm) != mm || t->flags & PF_KTHREAD)
+			continue;
+		/* execve() changes both at once under this lock */
+		task_lock(t);
+		if (t->mm == mm)
+			ns = get_user_ns(rcu_dereference(t->exec_state)->user_ns);
+		task_unlock(t);
+		if (ns)
+			goto out;
+	}
+out:
+	rcu_read_unlock();
+	return ns;
+}
+#else	/* kept with the address space */
+static inline struct user_namespace *memfdcr_mm_user_ns(struct mm_struct *mm)
+{
+	return get_user_ns(mm->user_ns);
+}
+#endif
+
+#endif

@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* The generic netlink family: requests and replies as docs/netlink/memfdcr.yaml has them. */
+#include <linux/fcntl.h>
+#include <linux/file.h>
+#include <linux/fs.h>
+#include <linux/module.h>
+#include <linux/sched/mm.h>
+#include <linux/userfaultfd_k.h>
+#include <net/genetlink.h>
+#include <uapi/linux/memfdcr.h>
+
+#include "guard.h"
+#include "id.h"
+#include "netlink.h"
+#include "target.h"
+#include "uffd.h"
+
+static struct genl_family family;
+
+static const struct nla_policy uffd_open_policy[] = {
+	[MEMFDCR_A_UFFD_MEM_FD] = { .type = NLA_U32 },
+	[MEMFDCR_A_UFFD_FLAGS] = NLA_POLICY_MASK(NLA_U32, O_CLOEXEC | O_NONBLOCK | UFFD_USER_MODE_ONLY),
+	[MEMFDCR_A_UFFD_GUARD] = { .type = NLA_FLAG },
+};
+
+/* the new userfaultfd as the caller wants it, and its number */
+static struct file *uffd_open(struct sk_buff *skb, struct genl_info *info, unsigned int flags, u64 *id)
+{
+	struct file *file, *guarded;
+	struct mm_struct *mm;
+
+	mm = memfdcr_target_get(skb, info, info->attrs[MEMFDCR_A_UFFD_MEM_FD], flags & UFFD_USER_MODE_ONLY);
+	if (IS_ERR(mm))
+		return ERR_CAST(mm);
+	file = memfdcr_uffd_open(mm, flags);
+	mmput(mm);
+	if (IS_ERR(file)) {
+		GENL_SET_ERR_MSG(info, "the kernel refuses to make a userfaultfd");
+		return file;
+	}
+	*id = memfdcr_id(file->private_data);
+	if (!nla_get_flag(info->attrs[MEMFDCR_A_UFFD_GUARD]))
+		return file;
+
+	guarded = memfdcr_guard_open(file, flags & (O_CLOEXEC | O_NONBLOCK), info->extack);
+	if (IS_ERR(guarded))
+		fput(file);
+	return guarded;
+}
+
+static int uffd_open_reply(struct genl_info *info, int fd, u64 id)
+{
+	struct sk_buff *msg;
+	void *hdr;
+
+	msg = genlmsg_new(nla_total_size(sizeof(u32)) + nla_total_size_64bit(sizeof(u64)), GFP_KERNEL);
+	if (!msg)
+		return -ENOMEM;
+	hdr = genlmsg_put_reply(msg, info, &family, 0, MEMFDCR_CMD_UFFD_OPEN);
+	if (!hdr || nla_put_u32(msg, MEMFDCR_A_UFFD_FD, fd) ||
+	    nla_put_u64_64bit(msg, MEMFDCR_A_UFFD_UFFD_ID, id, MEMFDCR_A_UFFD_PAD)) {
+		nlmsg_free(msg);
+		return -EMSGSIZE;
+	}
+	genlmsg_end(msg, hdr);
+	return genlmsg_reply(msg, info);
+}
+
+static int uffd_open_doit(struct sk_buff *skb, struct genl_info *info)
+{
+	unsigned int flags = 0;
+	struct file *file;
+	int fd, err;
+	u64 id;
+
+	if (GENL_REQ_ATTR_CHECK(info, MEMFDCR_A_UFFD_MEM_FD)) {
+		GENL_SET_ERR_MSG(info, "mem-fd is missing");
+		return -EINVAL;
+	}
+	if (info->attrs[MEMFDCR_A_UFFD_FLAGS])
+		flags = nla_get_u32(info->attrs[MEMFDCR_A_UFFD_FLAGS]);
+
+	fd = get_unused_fd_flags(flags & O_CLOEXEC);
+	if (fd < 0) {
+		GENL_SET_ERR_MSG(info, "no descriptor is free");
+		return fd;
+	}
+	file = uffd_open(skb, info, flags, &id);
+	if (IS_ERR(file)) {
+		put_unused_fd(fd);
+		return PTR_ERR(file);
+	}
+	err = uffd_open_reply(info, fd, id);
+	if (err) {
+		GENL_SET_ERR_MSG(info, "the reply cannot be delivered");
+		put_unused_fd(fd);
+		fput(file);
+		return err;
+	}
+	/* last, for nothing takes a descriptor back once it is there */
+	fd_install(fd, file);
+	return 0;
+}
+
+static const struct nla_policy uffd_complete_policy[] = {
+	[MEMFDCR_A_UFFD_FD] = { .type = NLA_U32 },
+};
+
+static int uffd_complete_doit(struct sk_buff *skb, struct genl_info *info)
+{
+	struct nlattr *attr = info->attrs[MEMFDCR_A_UFFD_FD];
+	struct file *file;
+	int err;
+
+	if (GENL_REQ_ATTR_CHECK(info, MEMFDCR_A_UFFD_FD)) {
+		GENL_SET_ERR_MSG(info, "fd is missing");
+		return -EINVAL;
+	}
+	file = fget(nla_get_u32(attr));
+	if (!file) {
+		NL_SET_ERR_MSG_ATTR(info->extack, attr, "no such descriptor");
+		return -EBADF;
+	}
+	err = memfdcr_guard_complete(file);
+	if (err)
+		NL_SET_ERR_MSG_ATTR(info->extack, attr, "not a guarded userfaultfd");
+	fput(file);
+	return err;
+}
+
+static const struct genl_ops ops[] = {
+	{
+		.cmd = MEMFDCR_CMD_UFFD_OPEN,
+		.doit = uffd_open_doit,
+		.policy = uffd_open_policy,
+		.maxattr = ARRAY_SIZE(uffd_open_policy) - 1,
+	},
+	{
+		.cmd = MEMFDCR_CMD_UFFD_COMPLETE,
+		.doit = uffd_complete_doit,
+		.policy = uffd_complete_policy,
+		.maxattr = ARRAY_SIZE(uffd_complete_policy) - 1,
+	},
+};
+
+static struct genl_family family __ro_after_init = {
+	.name = MEMFDCR_FAMILY_NAME,
+	.version = MEMFDCR_FAMILY_VERSION,
+	.module = THIS_MODULE,
+	.netnsok = true,
+	/* requests share nothing but what has locks of its own, and a slow one must not hold up other families */
+	.parallel_ops = true,
+	.ops = ops,
+	.n_ops = ARRAY_SIZE(ops),
+	.resv_start_op = MEMFDCR_CMD_UFFD_OPEN,
+};
+
+/**
+ * memfdcr_netlink_init() - from here on requests come in
+ *
+ * Context: process context; sleeps.
+ * Return: 0 or a negative errno.
+ */
+int memfdcr_netlink_init(void)
+{
+	return genl_register_family(&family);
+}
+
+/**
+ * memfdcr_netlink_exit() - no request is under way on return, and none comes in any more
+ *
+ * Context: process context; sleeps.
+ */
+void memfdcr_netlink_exit(void)
+{
+	genl_unregister_family(&family);
+}
+
+MODULE_ALIAS_GENL_FAMILY(MEMFDCR_FAMILY_NAME);
