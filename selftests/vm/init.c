@@ -219,12 +219,18 @@ static void run_helper(char *const argv[])
 		finish("lost %s %s failed, see the console", argv[0], argv[1]);
 }
 
+static bool unpack(const char *archive)
+{
+	if (access(archive, F_OK))
+		return false;
+	run_helper((char *[]){ "tar", "-x", "--keep-directory-symlink", "-C", "/", "-f", (char *)archive, NULL });
+	return true;
+}
+
 static void install_build(void)
 {
-	if (!access(PAYLOAD "/install.tar", F_OK))
-		run_helper((char *[]){ "tar", "-x", "--keep-directory-symlink", "-C", "/",
-				       "-f", PAYLOAD "/install.tar", NULL });
-	if (!access(PAYLOAD "/load", F_OK))
+	unpack(PAYLOAD "/tool.tar");
+	if (unpack(PAYLOAD "/module.tar"))
 		run_helper((char *[]){ "modprobe", "memfdcr", NULL });
 }
 

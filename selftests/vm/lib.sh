@@ -24,11 +24,13 @@ suite_of_kernel() {
 	esac
 }
 
-# Hash of files and strings: the name of a cache entry, so that a change of any input makes a new entry.
+# release_of_kernel ROOT NAME
+release_of_kernel() { sed -n "s/^$2 //p" "$1/kernels"; }
+
+# Hash of strings and standard input: the name of a cache entry, so that a change of any input makes a new entry.
 hash_of() { { printf '%s\n' "$@"; cat; } | sha256sum | cut -c1-16; }
 
-# lock_exclusive NAME, lock_shared NAME: held until the shell ends. The descriptor is marked so that what we start
-# does not inherit the lock and keep it after us.
+# lock_exclusive NAME, lock_shared NAME: held until unlock or the end of the (sub)shell, one at a time.
 lock_exclusive() { _lock -x "$1"; }
 lock_shared() { _lock -s "$1"; }
 _lock() {
