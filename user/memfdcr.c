@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* The memfdcr command: finds the sub-command and runs it. */
+#include <fcntl.h>
 #include <libgen.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "commands.h"
 
@@ -37,11 +39,24 @@ static const struct command *find(const char *name)
 	return NULL;
 }
 
+/* CRIU closes standard input: whatever would be opened next must not take its place */
+static void open_stdio(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDWR);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd > STDERR_FILENO)
+		close(fd);
+}
+
 int main(int argc, char **argv)
 {
 	/* CRIU runs its action script without arguments: a link named after a sub-command is that sub-command */
 	const struct command *command = argc ? find(basename(argv[0])) : NULL;
 
+	open_stdio();
 	if (command)
 		return command->run(argc, argv);
 	if (argc < 2) {
