@@ -6,7 +6,6 @@
  * Reading an event lets its cause go on. The pager has one thread and fills nothing between reading an event and
  * applying it, so no fill can be under way that would bring back what is being punched.
  */
-#define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>

@@ -5,7 +5,6 @@
  * Content always comes by object and offset, so a table that is wrong costs time (the thread faults again), never
  * correct bytes. A thread that faults at one place again and again is what gives a wrong table away.
  */
-#define _GNU_SOURCE
 #include <errno.h>
 #include <string.h>
 #include <syslog.h>

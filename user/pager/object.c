@@ -6,7 +6,6 @@
  * nor lseek(SEEK_DATA) on it. A watched process that is in write() on the object holds that lock while its source
  * buffer, perhaps in the same object, waits for the pager. fstat(), UFFDIO_COPY and UFFDIO_ZEROPAGE do not take it.
  */
-#define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>

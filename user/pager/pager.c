@@ -3,7 +3,6 @@
  * The pager's life: made, run until everything is in, ended. The loop serves faults and events, and transfers the rest
  * in steps that are small while somebody faults.
  */
-#define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>

@@ -5,7 +5,6 @@
  * A table may lose an entry (no memory for it, or an event that is in doubt), never gain a wrong one knowingly: what
  * a table does not explain, ops->resolve does.
  */
-#define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
