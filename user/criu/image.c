@@ -236,8 +236,8 @@ int image_next(struct image *img, const ProtobufCMessageDescriptor *type, Protob
 	budget.left = UNPACKED_BASE + (size_t)length * UNPACKED_PER_BYTE;
 	*message = protobuf_c_message_unpack(type, &allocator, length, img->record);
 	if (!*message)
-		return image_fail(img->set, -EBADMSG, "%s: record at byte %" PRIu64 " is not a %s", img->name, start,
-				  type->short_name);
+		return image_fail(img->set, -EBADMSG, "%s: record at byte %" PRIu64 " is no %s", img->name, start,
+				  type->name);
 	return 1;
 }
 
