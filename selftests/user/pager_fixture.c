@@ -151,6 +151,14 @@ bool check_object(struct test_object *o)
 	return ok;
 }
 
+static pid_t pid_of(const struct rig *rig, unsigned int space)
+{
+	for (unsigned int i = 0; i < rig->n_children; i++)
+		if (rig->children[i].space == (int)space)
+			return rig->children[i].pid;
+	return 0;
+}
+
 static int rig_resolve(void *data, unsigned int space, pid_t tid, uint64_t address, struct pager_range *range)
 {
 	struct rig *rig = data;
@@ -159,9 +167,8 @@ static int rig_resolve(void *data, unsigned int space, pid_t tid, uint64_t addre
 	int rc = -ENOENT;
 
 	rig->resolved++;
-	for (unsigned int i = 0; !tid && i < rig->n_children; i++)
-		if ((unsigned int)rig->children[i].space == space)
-			tid = rig->children[i].pid;
+	if (!tid)
+		tid = pid_of(rig, space);
 	snprintf(path, sizeof(path), "/proc/%d/maps", tid);
 	maps = tid ? fopen(path, "r") : NULL;
 	if (!maps)
@@ -183,40 +190,45 @@ static int rig_resolve(void *data, unsigned int space, pid_t tid, uint64_t addre
 	return rc;
 }
 
-/* for a watched range a message names part of what one madvise() was called for */
+/*
+ * The oldest call that the message can be about. A thread's calls and their messages come in the same order, and the
+ * tests let no two threads of a process advise about the same memory. A call that covers several mappings makes a
+ * message for each; the last one ends where the call ends.
+ */
 static int rig_advice(void *data, unsigned int space, const struct uffd_msg *msg)
 {
 	struct rig *rig = data;
+	pid_t pid = pid_of(rig, space);
+	unsigned int n = __atomic_load_n(&rig->shared->n_slots, __ATOMIC_ACQUIRE);
 
-	(void)space;
-	for (int i = 0; i < MAX_SLOTS; i++) {
+	for (unsigned int i = rig->first_slot; i < n && i < MAX_SLOTS; i++) {
 		struct slot *s = &rig->shared->slots[i];
+		int posted = __atomic_load_n(&s->posted, __ATOMIC_ACQUIRE);
 
-		if (__atomic_load_n(&s->busy, __ATOMIC_ACQUIRE) == 2 && s->start <= msg->arg.remove.start &&
-		    s->end >= msg->arg.remove.end)
-			return s->advice;
+		if (posted == 2 && i == rig->first_slot)
+			rig->first_slot++;
+		if (posted != 1 || (pid && s->pid != pid) || s->start > msg->arg.remove.start ||
+		    s->end < msg->arg.remove.end)
+			continue;
+		if (s->end == msg->arg.remove.end)
+			s->posted = 2;
+		return s->advice;
 	}
 	return -ENOENT;
 }
 
 int child_madvise(struct rig *rig, void *address, size_t length, int advice)
 {
-	for (int i = 0; i < MAX_SLOTS; i++) {
-		struct slot *s = &rig->shared->slots[i];
-		int expected = 0, rc;
+	unsigned int i = __atomic_fetch_add(&rig->shared->n_slots, 1, __ATOMIC_ACQ_REL);
+	struct slot *s = &rig->shared->slots[i];
 
-		if (!__atomic_compare_exchange_n(&s->busy, &expected, 1, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
-			continue;
-		s->advice = advice;
-		s->start = (uintptr_t)address;
-		s->end = (uintptr_t)address + length;
-		__atomic_store_n(&s->busy, 2, __ATOMIC_RELEASE);
-		rc = madvise(address, length, advice);
-		__atomic_store_n(&s->busy, 0, __ATOMIC_RELEASE);
-		return rc;
-	}
-	say("# all advice slots are busy");
-	return -1;
+	MUST(i < MAX_SLOTS);
+	s->advice = advice;
+	s->pid = getpid();
+	s->start = (uintptr_t)address;
+	s->end = (uintptr_t)address + length;
+	__atomic_store_n(&s->posted, 1, __ATOMIC_RELEASE);
+	return madvise(address, length, advice);
 }
 
 static void rig_forked(void *data, unsigned int parent, unsigned int child)

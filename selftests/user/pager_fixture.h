@@ -19,7 +19,7 @@
 #define PAGE		4096UL
 #define MAX_OBJECTS	4
 #define MAX_CHILDREN	8
-#define MAX_SLOTS	64
+#define MAX_SLOTS	65536
 
 struct rig;
 
@@ -36,15 +36,20 @@ struct test_object {
 	size_t n_extents;
 };
 
-/* one madvise() under way, for the pager's question which one it is */
+/*
+ * One madvise(), told before the call for the pager's question which one it is. It stays until the pager has asked: that
+ * may be after the call has returned.
+ */
 struct slot {
-	int busy;
+	int posted;
 	int advice;
+	pid_t pid;
 	uintptr_t start;
 	uintptr_t end;
 };
 
 struct shared {
+	unsigned int n_slots;
 	struct slot slots[MAX_SLOTS];
 	int flags[16];			/* for the tests: atomics */
 };
@@ -66,7 +71,8 @@ struct rig {
 	struct test_child children[MAX_CHILDREN];
 	unsigned int n_children;
 	unsigned int resolved, forked, completed;
-	bool no_resolve, no_advice, quiet;
+	bool no_resolve, quiet;
+	unsigned int first_slot;	/* all before this one are done with */
 	char last_log[256];
 	struct pager_stats stats;	/* after rig_run() */
 };
