@@ -25,6 +25,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #define PAYLOAD		"/mnt/.memfdcr"
@@ -202,6 +203,16 @@ static void open_channels(void)
 	must(kmsg >= 0, "/dev/kmsg");
 }
 
+static unsigned int read_number(const char *path)
+{
+	unsigned int number = 0;
+	FILE *file = fopen(path, "r");
+
+	must(file && fscanf(file, "%u", &number) == 1, path);
+	fclose(file);
+	return number;
+}
+
 /* Runs a helper of the root and waits for it; its output goes to the console. */
 static void run_helper(char *const argv[])
 {
@@ -280,13 +291,45 @@ static void check_log(void)
 /* Out of tree and unsigned is what our module may be, and nothing else. */
 static void check_taint(void)
 {
-	FILE *file = fopen("/proc/sys/kernel/tainted", "r");
-	unsigned long taint = 0;
+	unsigned int taint = read_number("/proc/sys/kernel/tainted");
 
-	must(file && fscanf(file, "%lu", &taint) == 1, "/proc/sys/kernel/tainted");
-	fclose(file);
 	if (taint != 0 && taint != 12288)
-		finish("lost kernel tainted: %lu", taint);
+		finish("lost kernel tainted: %u", taint);
+}
+
+/* Where everything waits, on the console: the first question about a command that does not end. */
+
+static void copy_to_console(const char *path)
+{
+	char text[4096];
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t n;
+
+	while (fd >= 0 && (n = read(fd, text, sizeof(text))) > 0)
+		write_all(STDERR_FILENO, text, n);
+	if (fd >= 0)
+		close(fd);
+}
+
+static void show_waiters(void)
+{
+	DIR *dir = opendir("/proc");
+	char path[300], exe[2];
+
+	for (struct dirent *d; dir && (d = readdir(dir));) {
+		if (d->d_name[0] < '1' || d->d_name[0] > '9')
+			continue;
+		snprintf(path, sizeof(path), "/proc/%s/exe", d->d_name);
+		if (readlink(path, exe, sizeof(exe)) < 0)	/* a kernel thread, a zombie */
+			continue;
+		dprintf(STDERR_FILENO, "process %s ", d->d_name);
+		snprintf(path, sizeof(path), "/proc/%s/comm", d->d_name);
+		copy_to_console(path);
+		snprintf(path, sizeof(path), "/proc/%s/stack", d->d_name);
+		copy_to_console(path);
+	}
+	if (dir)
+		closedir(dir);
 }
 
 /* The command. */
@@ -365,6 +408,14 @@ static void on_signal(int number)
 	(void)number;
 }
 
+static time_t uptime(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec;
+}
+
 /*
  * The pipe outlives the command when something it started still has it open, so the end is the command's death, not
  * the end of the pipe.
@@ -372,7 +423,9 @@ static void on_signal(int number)
 static int run_command(void)
 {
 	sigset_t child, before;
+	unsigned int seconds = read_number(PAYLOAD "/seconds");
 	int ends[2], status = 0;
+	time_t start;
 	pid_t command;
 
 	must(!pipe2(ends, O_CLOEXEC), "pipe");
@@ -381,12 +434,17 @@ static int run_command(void)
 	sigemptyset(&child);
 	sigaddset(&child, SIGCHLD);
 	sigprocmask(SIG_BLOCK, &child, &before);
+	start = uptime();
 	command = start_command(ends[1]);
 	/* Our own copy of ends[1] stays open: no end of file to spin on. */
 	while (!reap(command, &status)) {
 		struct pollfd fds[] = { { ends[0], POLLIN, 0 }, { kmsg, POLLIN, 0 } };
 
-		if (ppoll(fds, 2, NULL, &before) <= 0)
+		if (uptime() - start > seconds) {
+			show_waiters();
+			finish("lost no end within %u s", seconds);
+		}
+		if (ppoll(fds, 2, &(struct timespec){ .tv_sec = 1 }, &before) <= 0)
 			continue;
 		if (fds[0].revents)
 			pass_output(ends[0]);
