@@ -632,7 +632,7 @@ static int fork_only(struct rig *rig, void *arg)
 
 	(void)arg;
 	child_arm(rig);
-	for (int i = 0; i < 300; i++) {
+	for (int i = 0; i < 60; i++) {
 		pid_t pid = fork_here();
 
 		if (!pid) {
@@ -655,8 +655,8 @@ static void test_fork_to_the_end(void)
 	int rc;
 
 	rig_new(&rig, true);
-	rig.config.stream_chunk = 16 * PAGE;
-	rig_object(&rig, 8000 * PAGE, DENSE);
+	rig.config.stream_chunk = 2 * PAGE;
+	rig_object(&rig, 12000 * PAGE, DENSE);
 	for (int i = 0; i < 3; i++)
 		rig_spawn(&rig, fork_only, NULL);
 	rig_arm(&rig);
