@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # What the tests in a guest share: KTAP, running CRIU with hooks, the test tree's orders, the hook's log.
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034,SC2154
 
 here=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
 hook=/usr/libexec/memfdcr/criu-action
@@ -65,7 +65,7 @@ end_all() {
 	for pid in $(pgrep -x shmtest) $(pgrep -x criu) $(pgrep -x memfdcr-pager); do
 		kill -9 "$pid" 2>/dev/null || true
 	done
-	for mount in $(awk -v base="$base/" 'index($5, base) == 1 { print $5 }' /proc/self/mountinfo); do
+	awk -v base="$base/" 'index($5, base) == 1 { print $5 }' /proc/self/mountinfo | while read -r mount; do
 		umount "$mount" || umount -l "$mount" || true
 	done
 	while pgrep -x shmtest >/dev/null || pgrep -x memfdcr-pager >/dev/null; do sleep 0.05; done
@@ -122,7 +122,7 @@ order_is_right() {
 	fi
 	cat "$tree/result.$1".*
 	! grep -q FAILED "$tree/result.$1".* || return 1
-	n=$(grep -h '^object .*: ok' "$tree/result.$1".* | wc -l)
+	n=$(cat "$tree/result.$1".* | grep -c '^object .*: ok')
 	[ "$n" = $((objects + 7)) ] || fail "$n results"
 	! grep -h '^object' "$tree/result.$1".* | grep -q ' 0 pages'
 }
