@@ -2,6 +2,7 @@
 /* The socket between the hook and its daemon. */
 #include "restore/channel.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -9,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -102,11 +104,44 @@ int channel_listen(const char *directory)
 void channel_remove(const char *directory)
 {
 	struct sockaddr_un address;
+	char stubs[PATH_MAX + 8];
 
 	if (!set_address(&address, directory))
 		unlink(address.sun_path);
 	channel_unmark_hidden(directory);
+	/* of a daemon that was killed */
+	snprintf(stubs, sizeof(stubs), "%s/stubs", directory);
+	umount2(stubs, MNT_DETACH | UMOUNT_NOFOLLOW);
+	rmdir(stubs);
 	rmdir(directory);
+}
+
+/* Only when CRIU is gone as well: a daemon that has only just made its directory does not listen yet. */
+static void remove_dead(const char *name)
+{
+	char path[sizeof(CHANNEL_ROOT) + NAME_MAX + 1];
+	unsigned long long start, now;
+	int fd, pid;
+
+	if (sscanf(name, "%d.%llu", &pid, &start) != 2 || (!process_start_time(pid, &now) && now == start))
+		return;
+	snprintf(path, sizeof(path), CHANNEL_ROOT "/%s", name);
+	fd = channel_connect(path);
+	if (fd == -ECONNREFUSED || fd == -ENOENT)
+		channel_remove(path);
+	if (fd >= 0)
+		close(fd);
+}
+
+void channel_sweep(void)
+{
+	struct dirent *entry;
+	DIR *dir = opendir(CHANNEL_ROOT);
+
+	while (dir && (entry = readdir(dir)))
+		remove_dead(entry->d_name);
+	if (dir)
+		closedir(dir);
 }
 
 int channel_connect(const char *directory)

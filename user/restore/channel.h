@@ -44,6 +44,9 @@ int channel_listen(const char *directory);
 /* removes the directory and what is in it */
 void channel_remove(const char *directory);
 
+/* removes the directories of daemons that were killed */
+void channel_sweep(void);
+
 /* connects to the socket in directory; a negative errno (ENOENT, ECONNREFUSED: nobody listens) */
 int channel_connect(const char *directory);
 

@@ -195,6 +195,7 @@ static int run(pid_t criu, const char *image_dir, int outcome)
 		log_warning("cannot open %s: %s", s.dirfd < 0 ? image_dir : "the CRIU process", strerror(errno));
 		return EXIT_FAILURE;
 	}
+	channel_sweep();
 	ret = channel_make_directory(criu, s.directory, sizeof(s.directory));
 	if (!ret)
 		ret = s.listen_fd = channel_listen(s.directory);
