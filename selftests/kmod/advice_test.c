@@ -1,0 +1,461 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Tests of what a guarded userfaultfd says of UFFD_EVENT_REMOVE: which madvise() was it? */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
+#include <linux/io_uring.h>
+#include <linux/memfdcr.h>
+
+#include "kselftest_harness.h"
+#include "process.h"
+#include "request.h"
+
+#define LONG 20000	/* ms */
+
+FIXTURE(advice)
+{
+	pid_t pid;
+	int uffd;
+};
+
+FIXTURE_SETUP(advice)
+{
+	process_prepare();
+	self->pid = 0;
+}
+
+FIXTURE_TEARDOWN(advice)
+{
+	if (self->pid > 0) {
+		kill(self->pid, SIGKILL);
+		waitpid(self->pid, NULL, 0);
+	}
+}
+
+static void watch(struct __test_metadata *_metadata, FIXTURE_DATA(advice) *self, int (*fn)(void *), void *arg,
+		  void *start, size_t length)
+{
+	self->pid = process_start(fn, arg);
+	self->uffd = open_guarded(self->pid, O_CLOEXEC | O_NONBLOCK);
+	ASSERT_LE(0, self->uffd);
+	ASSERT_EQ(0, uffd_register(self->uffd, start, length));
+	board->step = 1;
+}
+
+static void wait_start(void)
+{
+	while (board->step != 1)
+		usleep(1000);
+}
+
+/* the next event must be this one */
+#define EXPECT_REMOVE(uffd, from, pages, advice)						\
+	do {											\
+		struct uffd_msg msg_ = { 0 };							\
+												\
+		ASSERT_EQ(0, uffd_read(uffd, &msg_, LONG));					\
+		EXPECT_EQ(UFFD_EVENT_REMOVE, msg_.event);					\
+		EXPECT_EQ((unsigned long)region + (from) * PAGE, msg_.arg.remove.start);	\
+		EXPECT_EQ((unsigned long)region + ((from) + (pages)) * PAGE, msg_.arg.remove.end); \
+		EXPECT_EQ(advice, msg_.reserved2);						\
+	} while (0)
+
+static int each_advice(void *arg)
+{
+	wait_start();
+	return madvise(region, PAGE, MADV_DONTNEED) ||
+	       madvise(region + PAGE, 2 * PAGE, MADV_REMOVE) ||
+	       madvise(region, 4 * PAGE, MADV_DONTNEED) ||
+	       madvise(region, 4 * PAGE, MADV_REMOVE);
+}
+
+TEST_F(advice, told_apart)
+{
+	watch(_metadata, self, each_advice, NULL, region, PAGES * PAGE);
+	EXPECT_REMOVE(self->uffd, 0, 1, MADV_DONTNEED);
+	EXPECT_REMOVE(self->uffd, 1, 2, MADV_REMOVE);
+	EXPECT_REMOVE(self->uffd, 0, 4, MADV_DONTNEED);
+	EXPECT_REMOVE(self->uffd, 0, 4, MADV_REMOVE);
+	EXPECT_EQ(0, process_end(self->pid, LONG));
+	self->pid = 0;
+}
+
+/* the kernel's own userfaultfd says nothing */
+TEST_F(advice, plain_says_nothing)
+{
+	struct uffd_msg msg = { 0 };
+	struct answer answer;
+	int mem;
+
+	self->pid = process_start(each_advice, NULL);
+	mem = open_mem(self->pid, O_RDWR);
+	answer = uffd_open(mem, O_NONBLOCK, false);
+	ASSERT_EQ(0, answer.error);
+	ASSERT_EQ(0, uffd_api(answer.fd, ALL_EVENTS));
+	ASSERT_EQ(0, uffd_register(answer.fd, region, PAGES * PAGE));
+	board->step = 1;
+	for (int i = 0; i < 4; i++) {
+		ASSERT_EQ(0, uffd_read(answer.fd, &msg, LONG));
+		EXPECT_EQ(0, msg.reserved2);
+	}
+}
+
+/* a MADV_DONTNEED that overlaps a MADV_REMOVE under way is not taken for one */
+static void *remove_early(void *arg)
+{
+	madvise(region, 4 * PAGE, MADV_REMOVE);
+	return NULL;
+}
+
+static int overlapping(void *arg)
+{
+	pthread_t thread;
+
+	wait_start();
+	pthread_create(&thread, NULL, remove_early, NULL);
+	usleep(200000);
+	madvise(region + 2 * PAGE, 4 * PAGE, MADV_DONTNEED);
+	pthread_join(thread, NULL);
+	return 0;
+}
+
+TEST_F(advice, overlap)
+{
+	watch(_metadata, self, overlapping, NULL, region, PAGES * PAGE);
+	usleep(500000);		/* both wait for their events to be read */
+	EXPECT_REMOVE(self->uffd, 0, 4, MADV_REMOVE);
+	EXPECT_REMOVE(self->uffd, 2, 4, MADV_DONTNEED);
+	EXPECT_EQ(0, process_end(self->pid, LONG));
+	self->pid = 0;
+}
+
+/* the very same range: both count as MADV_REMOVE, and afterwards nothing is left over */
+static int same_range(void *arg)
+{
+	pthread_t thread;
+
+	wait_start();
+	pthread_create(&thread, NULL, remove_early, NULL);
+	usleep(200000);
+	madvise(region, 4 * PAGE, MADV_DONTNEED);
+	pthread_join(thread, NULL);
+	return madvise(region, 4 * PAGE, MADV_DONTNEED);
+}
+
+TEST_F(advice, same_range_at_once)
+{
+	watch(_metadata, self, same_range, NULL, region, PAGES * PAGE);
+	usleep(500000);
+	EXPECT_REMOVE(self->uffd, 0, 4, MADV_REMOVE);
+	EXPECT_REMOVE(self->uffd, 0, 4, MADV_REMOVE);
+	EXPECT_REMOVE(self->uffd, 0, 4, MADV_DONTNEED);
+	EXPECT_EQ(0, process_end(self->pid, LONG));
+	self->pid = 0;
+}
+
+/* Threads that advise pages of their own, the advice by the page's number; others that advise what nobody watches. */
+#define THREADS 4
+#define ROUNDS 300
+
+static void *advise_own(void *arg)
+{
+	unsigned long thread = (unsigned long)arg;
+	unsigned int seed = thread;
+
+	for (int i = 0; i < ROUNDS; i++) {
+		unsigned long page = thread + rand_r(&seed) % (PAGES / THREADS) * THREADS;
+		int advice = page / THREADS % 2 ? MADV_REMOVE : MADV_DONTNEED;
+
+		if (madvise(region + page * PAGE, PAGE, advice))
+			board->result++;
+	}
+	return NULL;
+}
+
+static void *advise_unwatched(void *arg)
+{
+	int fd = memfd_create("unwatched", 0);
+	char *p;
+
+	if (ftruncate(fd, 16 * PAGE))
+		return NULL;
+	p = mmap(NULL, 16 * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	while (board->step == 1) {
+		madvise(p, 8 * PAGE, MADV_REMOVE);
+		madvise(p, 16 * PAGE, MADV_DONTNEED);
+		madvise(region, PAGES * PAGE, MADV_NORMAL);
+	}
+	return NULL;
+}
+
+static int many_threads(void *arg)
+{
+	pthread_t threads[THREADS], other;
+
+	wait_start();
+	pthread_create(&other, NULL, advise_unwatched, NULL);
+	for (unsigned long i = 0; i < THREADS; i++)
+		pthread_create(&threads[i], NULL, advise_own, (void *)i);
+	for (int i = 0; i < THREADS; i++)
+		pthread_join(threads[i], NULL);
+	board->step = 2;
+	return 0;
+}
+
+TEST_F_TIMEOUT(advice, concurrent, 300)
+{
+	struct uffd_msg msg;
+
+	watch(_metadata, self, many_threads, NULL, region, PAGES * PAGE);
+	for (int i = 0; i < THREADS * ROUNDS; i++) {
+		unsigned long page;
+
+		ASSERT_EQ(0, uffd_read(self->uffd, &msg, LONG));
+		ASSERT_EQ(UFFD_EVENT_REMOVE, msg.event);
+		page = (msg.arg.remove.start - (unsigned long)region) / PAGE;
+		ASSERT_EQ(page / THREADS % 2 ? MADV_REMOVE : MADV_DONTNEED, msg.reserved2);
+	}
+	EXPECT_EQ(0, process_end(self->pid, LONG));
+	EXPECT_EQ(0, board->result);
+	self->pid = 0;
+}
+
+/* more events on their way at once than a pager is likely to see */
+#define CROWD 100
+
+static void *advise_once(void *arg)
+{
+	unsigned long page = (unsigned long)arg;
+
+	madvise(region + page * PAGE, PAGE, page % 3 ? MADV_DONTNEED : MADV_REMOVE);
+	return NULL;
+}
+
+static int crowd(void *arg)
+{
+	pthread_t threads[CROWD];
+
+	wait_start();
+	for (unsigned long i = 0; i < CROWD; i++)
+		pthread_create(&threads[i], NULL, advise_once, (void *)i);
+	for (int i = 0; i < CROWD; i++)
+		pthread_join(threads[i], NULL);
+	return 0;
+}
+
+TEST_F_TIMEOUT(advice, many_at_once, 120)
+{
+	struct uffd_msg msg;
+
+	watch(_metadata, self, crowd, NULL, region, PAGES * PAGE);
+	sleep(2);
+	for (int i = 0; i < CROWD; i++) {
+		unsigned long page;
+
+		ASSERT_EQ(0, uffd_read(self->uffd, &msg, LONG));
+		page = (msg.arg.remove.start - (unsigned long)region) / PAGE;
+		EXPECT_EQ(page % 3 ? MADV_DONTNEED : MADV_REMOVE, msg.reserved2);
+	}
+	EXPECT_EQ(0, process_end(self->pid, LONG));
+	self->pid = 0;
+}
+
+static int by_process_madvise(void *arg)
+{
+	struct iovec iov = { region, 3 * PAGE };
+	int pidfd = syscall(SYS_pidfd_open, getpid(), 0);
+
+	wait_start();
+	if (syscall(SYS_process_madvise, pidfd, &iov, 1, MADV_REMOVE, 0) != 3 * PAGE)
+		return errno;
+	iov.iov_base = region + PAGE;
+	return syscall(SYS_process_madvise, pidfd, &iov, 1, MADV_DONTNEED, 0) == 3 * PAGE ? 0 : errno;
+}
+
+TEST_F(advice, process_madvise)
+{
+	struct uffd_msg msg;
+	int status;
+
+	watch(_metadata, self, by_process_madvise, NULL, region, PAGES * PAGE);
+	if (uffd_read(self->uffd, &msg, 2000)) {
+		status = process_end(self->pid, LONG);
+		self->pid = 0;
+		ASSERT_EQ(EINVAL, WEXITSTATUS(status));
+		SKIP(return, "process_madvise() of this kernel takes no MADV_REMOVE");
+	}
+	EXPECT_EQ(MADV_REMOVE, msg.reserved2);
+	EXPECT_EQ((unsigned long)region, msg.arg.remove.start);
+	EXPECT_REMOVE(self->uffd, 1, 3, MADV_DONTNEED);
+	EXPECT_EQ(0, process_end(self->pid, LONG));
+	self->pid = 0;
+}
+
+/* one request through a ring of one entry; the errno it ends with */
+static int ring_madvise(void *start, size_t length, int advice)
+{
+	struct io_uring_params params = { 0 };
+	struct io_uring_sqe *sqe;
+	struct io_uring_cqe *cqe;
+	unsigned int *tail, *array;
+	char *sq, *cq;
+	int fd;
+
+	fd = syscall(SYS_io_uring_setup, 1, &params);
+	if (fd < 0)
+		return errno;
+	sq = mmap(NULL, params.sq_off.array + 4, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, fd,
+		  IORING_OFF_SQ_RING);
+	cq = mmap(NULL, params.cq_off.cqes + params.cq_entries * sizeof(*cqe), PROT_READ | PROT_WRITE,
+		  MAP_SHARED | MAP_POPULATE, fd, IORING_OFF_CQ_RING);
+	sqe = mmap(NULL, sizeof(*sqe), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, fd, IORING_OFF_SQES);
+	if (sq == MAP_FAILED || cq == MAP_FAILED || sqe == MAP_FAILED)
+		return errno;
+	memset(sqe, 0, sizeof(*sqe));
+	sqe->opcode = IORING_OP_MADVISE;
+	sqe->addr = (unsigned long)start;
+	sqe->len = length;
+	sqe->fadvise_advice = advice;
+	array = (void *)(sq + params.sq_off.array);
+	tail = (void *)(sq + params.sq_off.tail);
+	array[0] = 0;
+	__atomic_store_n(tail, 1, __ATOMIC_RELEASE);
+	if (syscall(SYS_io_uring_enter, fd, 1, 1, IORING_ENTER_GETEVENTS, NULL, 0) != 1)
+		return errno;
+	cqe = (void *)(cq + params.cq_off.cqes);
+	close(fd);
+	return -cqe->res;
+}
+
+static int by_io_uring(void *arg)
+{
+	int err;
+
+	wait_start();
+	err = ring_madvise(region, 3 * PAGE, MADV_REMOVE);
+	return err ?: ring_madvise(region + PAGE, 3 * PAGE, MADV_DONTNEED);
+}
+
+TEST_F(advice, io_uring)
+{
+	struct uffd_msg msg;
+	int status;
+
+	watch(_metadata, self, by_io_uring, NULL, region, PAGES * PAGE);
+	if (uffd_read(self->uffd, &msg, 5000)) {
+		status = process_end(self->pid, LONG);
+		self->pid = 0;
+		ASSERT_TRUE(WEXITSTATUS(status) == ENOSYS || WEXITSTATUS(status) == EPERM);
+		SKIP(return, "no io_uring here");
+	}
+	EXPECT_EQ(MADV_REMOVE, msg.reserved2);
+	EXPECT_REMOVE(self->uffd, 1, 3, MADV_DONTNEED);
+	EXPECT_EQ(0, process_end(self->pid, LONG));
+	self->pid = 0;
+}
+
+#ifdef __x86_64__
+#define NR_IA32_MADVISE 219
+
+static int ia32_madvise(void *start, size_t length, int advice)
+{
+	int result;
+
+	asm volatile("int $0x80" : "=a"(result)
+		     : "a"(NR_IA32_MADVISE), "b"(start), "c"(length), "d"(advice)
+		     : "memory", "r8", "r9", "r10", "r11");
+	return -result;
+}
+
+static int by_ia32(void *low)
+{
+	wait_start();
+	return ia32_madvise(low, 2 * PAGE, MADV_REMOVE) ?: ia32_madvise(low, PAGE, MADV_DONTNEED);
+}
+
+TEST_F(advice, ia32)
+{
+	int fd = memfd_create("low", 0), status;
+	struct uffd_msg msg;
+	char *low;
+
+	ASSERT_EQ(0, ftruncate(fd, 4 * PAGE));
+	low = mmap(NULL, 4 * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_32BIT, fd, 0);
+	ASSERT_NE(MAP_FAILED, low);
+	watch(_metadata, self, by_ia32, low, low, 4 * PAGE);
+	if (uffd_read(self->uffd, &msg, 5000)) {
+		status = process_end(self->pid, LONG);
+		self->pid = 0;
+		ASSERT_TRUE(WIFSIGNALED(status));
+		SKIP(return, "no 32-bit system calls here");
+	}
+	EXPECT_EQ(MADV_REMOVE, msg.reserved2);
+	EXPECT_EQ(0, uffd_read(self->uffd, &msg, LONG));
+	EXPECT_EQ(MADV_DONTNEED, msg.reserved2);
+	EXPECT_EQ((unsigned long)low + PAGE, msg.arg.remove.end);
+	EXPECT_EQ(0, process_end(self->pid, LONG));
+	self->pid = 0;
+}
+#endif
+
+/* children whose very first act is advice: their userfaultfd is only just being handed over then */
+#define FORKS 60
+
+static int advising_children(void *arg)
+{
+	wait_start();
+	for (int i = 0; i < FORKS; i++) {
+		pid_t pid = fork();
+
+		if (!pid)
+			_exit(madvise(region + i * PAGE, PAGE, i % 2 ? MADV_REMOVE : MADV_DONTNEED) ? 1 : 0);
+		if (pid < 0)
+			return 1;
+	}
+	while (wait(NULL) > 0)
+		;
+	return 0;
+}
+
+TEST_F_TIMEOUT(advice, first_act_of_a_child, 300)
+{
+	struct pollfd fds[1 + FORKS];
+	int n = 1, events = 0;
+
+	watch(_metadata, self, advising_children, NULL, region, PAGES * PAGE);
+	fds[0] = (struct pollfd){ .fd = self->uffd, .events = POLLIN };
+	while (events < FORKS) {
+		struct uffd_msg msg;
+
+		ASSERT_LT(0, poll(fds, n, LONG));
+		for (int i = 0; i < n; i++) {
+			unsigned long page;
+
+			if (!(fds[i].revents & POLLIN) || read(fds[i].fd, &msg, sizeof(msg)) != sizeof(msg))
+				continue;
+			if (msg.event == UFFD_EVENT_FORK) {
+				fds[n++] = (struct pollfd){ .fd = msg.arg.fork.ufd, .events = POLLIN };
+				continue;
+			}
+			if (msg.event != UFFD_EVENT_REMOVE)
+				continue;
+			page = (msg.arg.remove.start - (unsigned long)region) / PAGE;
+			EXPECT_EQ(page % 2 ? MADV_REMOVE : MADV_DONTNEED, msg.reserved2);
+			events++;
+		}
+	}
+	EXPECT_EQ(0, process_end(self->pid, LONG));
+	self->pid = 0;
+}
+
+TEST_HARNESS_MAIN

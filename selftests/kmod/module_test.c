@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Tests of the module as such: loading, unloading, what it leaves behind. They want to be alone with it. */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#include "kselftest_harness.h"
+#include "process.h"
+#include "request.h"
+
+#define PROBES "/sys/kernel/debug/kprobes/list"
+
+FIXTURE(module)
+{
+	pid_t pid;
+	int mem;
+};
+
+FIXTURE_SETUP(module)
+{
+	process_prepare();
+	self->pid = process_start(target_wait, NULL);
+	self->mem = open_mem(self->pid, O_RDWR);
+	ASSERT_LE(0, self->mem);
+	ASSERT_LT(0, request_family());
+}
+
+FIXTURE_TEARDOWN(module)
+{
+	kill(self->pid, SIGKILL);
+	waitpid(self->pid, NULL, 0);
+	close(self->mem);
+}
+
+static int unload(void)
+{
+	request_forget();
+	return syscall(SYS_delete_module, "memfdcr", O_NONBLOCK) ? -errno : 0;
+}
+
+/* what is left of a guard needs a moment */
+static int unload_soon(void)
+{
+	int err = -1;
+
+	for (int i = 0; i < 500 && err; i++) {
+		err = unload();
+		if (err)
+			usleep(10000);
+	}
+	return err;
+}
+
+static bool is_loaded(void)
+{
+	return access("/sys/module/memfdcr/refcnt", F_OK) == 0;
+}
+
+TEST_F(module, loads_by_itself)
+{
+	ASSERT_EQ(0, unload_soon());
+	EXPECT_FALSE(is_loaded());
+	EXPECT_LT(0, request_family());
+	EXPECT_TRUE(is_loaded());
+}
+
+TEST_F(module, plain_outlives_it)
+{
+	struct answer answer = uffd_open(self->mem, O_CLOEXEC | O_NONBLOCK, false);
+	struct uffd_msg msg;
+	pid_t pid;
+	int mem;
+
+	ASSERT_EQ(0, answer.error);
+	ASSERT_EQ(0, unload_soon());
+	EXPECT_FALSE(is_loaded());
+	/* a target that faults, through the descriptor of a module that is gone */
+	EXPECT_EQ(0, uffd_api(answer.fd, 0));
+	EXPECT_EQ(0, uffd_register(answer.fd, region, PAGES * PAGE));
+	EXPECT_EQ(0, uffd_fill(answer.fd, region, PAGE));
+	EXPECT_EQ(-EAGAIN, uffd_read(answer.fd, &msg, 0));
+	EXPECT_EQ(0, close(answer.fd));
+
+	/* and the other way round: open, fault, unload, serve */
+	pid = process_start(target_hammer, (void *)1);
+	mem = open_mem(pid, O_RDWR);
+	answer = uffd_open(mem, O_CLOEXEC | O_NONBLOCK, false);
+	ASSERT_EQ(0, answer.error);
+	EXPECT_EQ(0, uffd_api(answer.fd, 0));
+	EXPECT_EQ(0, uffd_register(answer.fd, region, PAGES * PAGE));
+	board->step = 1;
+	ASSERT_EQ(0, uffd_read(answer.fd, &msg, 10000));
+	ASSERT_EQ(0, unload_soon());
+	EXPECT_EQ(0, uffd_fill(answer.fd, (void *)(unsigned long)msg.arg.pagefault.address, PAGE));
+	EXPECT_EQ(0, uffd_read(answer.fd, &msg, 10000));
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	EXPECT_EQ(0, close(answer.fd));
+	EXPECT_LT(0, request_family());
+}
+
+TEST_F_TIMEOUT(module, load_and_unload, 300)
+{
+	for (int i = 0; i < 50; i++) {
+		struct answer answer;
+
+		ASSERT_EQ(0, unload_soon());
+		/* every other time without a request in between, plain and guarded */
+		ASSERT_LT(0, request_family());
+		if (i % 2)
+			continue;
+		answer = uffd_open(self->mem, O_CLOEXEC, i % 4);
+		ASSERT_EQ(0, answer.error);
+		close(answer.fd);
+	}
+}
+
+/* killing takes a while, during which there must be a module */
+TEST_F(module, stays_until_the_killing_is_over)
+{
+	int uffd = open_guarded(self->pid, O_CLOEXEC), status;
+
+	ASSERT_LE(0, uffd);
+	ASSERT_EQ(0, uffd_register(uffd, region, PAGES * PAGE));
+	EXPECT_EQ(-EAGAIN, unload());
+	close(uffd);
+	ASSERT_EQ(0, unload_soon());
+	/* then the target is dead, too */
+	EXPECT_EQ(self->pid, waitpid(self->pid, &status, WNOHANG));
+	EXPECT_TRUE(WIFSIGNALED(status));
+	EXPECT_LT(0, request_family());
+}
+
+TEST_F(module, probes_only_while_guarded)
+{
+	char address[32], line[256];
+	struct answer answer;
+	FILE *file;
+	int n[3] = { 0 };
+
+	mount("debugfs", "/sys/kernel/debug", "debugfs", 0, NULL);
+	if (access(PROBES, R_OK))
+		SKIP(return, "no " PROBES);
+	sleep(2);	/* those of earlier tests are taken away after a second */
+	for (int when = 0; when < 3; when++) {
+		if (when == 1) {
+			answer = uffd_open(self->mem, O_CLOEXEC, true);
+			ASSERT_EQ(0, answer.error);
+		}
+		if (when == 2) {
+			close(answer.fd);
+			sleep(3);
+		}
+		file = fopen(PROBES, "r");
+		ASSERT_NE(NULL, file);
+		while (fgets(line, sizeof(line), file))
+			n[when] += sscanf(line, "%31s", address) == 1 &&
+				   (strstr(line, "userfaultfd_remove") || strstr(line, "do_madvise"));
+		fclose(file);
+	}
+	EXPECT_EQ(0, n[0]);
+	EXPECT_EQ(2, n[1]);
+	EXPECT_EQ(0, n[2]);
+}
+
+TEST_F(module, taint)
+{
+	char value[32];
+
+	ASSERT_TRUE(read_line("/proc/sys/kernel/tainted", "", value, sizeof(value)));
+	EXPECT_STREQ("12288", value);	/* out of tree, unsigned: nothing else */
+}
+
+TEST_HARNESS_MAIN
