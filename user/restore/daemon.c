@@ -51,8 +51,6 @@ static void write_file(const char *path, const char *text)
 
 static void become_daemon(void)
 {
-	struct rlimit files;
-
 	setsid();
 	/*
 	 * A service manager that stops the restored service asks every process of its cgroup to end, us too; who asks
@@ -63,6 +61,13 @@ static void become_daemon(void)
 	signal(SIGHUP, SIG_IGN);
 	signal(SIGPIPE, SIG_IGN);
 	prctl(PR_SET_NAME, "memfdcr-pager");
+}
+
+/* from here on the restored processes are lost without us */
+static void become_pager(void)
+{
+	struct rlimit files;
+
 	write_file("/proc/self/oom_score_adj", "-1000");
 	/* one descriptor an address space, and every fork of a restored process adds one */
 	if (!getrlimit(RLIMIT_NOFILE, &files)) {
@@ -209,6 +214,8 @@ static int run(pid_t criu, const char *image_dir, int outcome)
 		log_warning("%s; going on with the defaults", text);
 
 	ret = session_prepare(&s);
+	if (s.n_objects)
+		become_pager();
 	if (write(outcome, &ret, sizeof(ret)) != sizeof(ret)) {
 		log_error("the hook was killed");
 		ret = -EPIPE;
