@@ -66,6 +66,9 @@ static int run_hook(pid_t criu, int dirfd, const char *action, pid_t root)
 	close(out[1]);
 	while (n < sizeof(said) - 1 && (got = read(out[0], said + n, sizeof(said) - 1 - n)) > 0)
 		n += got;
+	/* the last line ends where the name of a test would go on */
+	if (n && said[n - 1] == '\n')
+		n--;
 	said[n] = '\0';
 	close(out[0]);
 	waitpid(child, &status, 0);
