@@ -7,7 +7,7 @@ hook=/usr/libexec/memfdcr/criu-action
 base=/var/tmp/memfdcr
 cgroups=/sys/fs/cgroup
 # Seconds that anything may take. Without KVM, next to other guests, all is slow: this is no measure of speed.
-patience=60
+patience=150
 
 tests_run=0 tests_failed=0
 

@@ -230,7 +230,7 @@ static void append(const char *file, const char *fmt, ...)
 static void wrong(const struct object *o, const char *context, uint64_t offset, unsigned int got, unsigned int expected)
 {
 	if (atomic_fetch_add(&failed[index_of(o)], 1) == 0)
-		append("wrong", "order %u role %d pid %d object %s offset %#llx: got %#04x, expected %#04x (%s)\n", order,
+		append("wrong", "order %u role %d pid %d object %s offset %#llx: got %02x, expected %02x (%s)\n", order,
 		       role, (int)getpid(), o->label, (unsigned long long)offset, got, expected, context);
 }
 
