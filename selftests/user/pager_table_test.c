@@ -279,6 +279,31 @@ static void test_nonsense(void)
 	fake_end(&f);
 }
 
+static int alive_answer, alive_asked;
+
+static int alive(void *data, unsigned int space)
+{
+	(void)data;
+	(void)space;
+	/* says that the space is gone only when asked again */
+	return alive_asked++ ? 0 : alive_answer;
+}
+
+static void test_alive(void)
+{
+	struct fake f;
+
+	for (alive_answer = -ENOSYS; alive_answer <= 1; alive_answer += 1 + ENOSYS) {
+		alive_asked = 0;
+		if (TAP_OK(fake_new(&f), "a space whose owner is asked")) {
+			f.rig.pager->ops.alive = alive;
+			TAP_OK(pager_run(f.rig.pager) == -ESRCH && alive_asked == 2, "%s, then gone",
+			       alive_answer < 0 ? "not known" : "alive");
+		}
+		fake_end(&f);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	int fd = (int)syscall(SYS_userfaultfd, O_CLOEXEC);
@@ -293,5 +318,6 @@ int main(int argc, char **argv)
 	test_old_shrink();
 	test_swapped();
 	test_nonsense();
+	test_alive();
 	return tap_done();
 }

@@ -137,6 +137,28 @@ static void test_vanishing(void)
 	rig_end(&rig);
 }
 
+/* what pager.h recommends to an owner that must not take the mmap_lock */
+static void test_pagemap(void)
+{
+	pid_t pid = fork();
+	char path[32], byte;
+	ssize_t n;
+	int fd, err;
+
+	if (!pid) {
+		pause();
+		_exit(0);
+	}
+	snprintf(path, sizeof(path), "/proc/%d/pagemap", pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	n = pread(fd, &byte, 1, 0);
+	err = errno;
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	TAP_OK(n == -1 && err == EINVAL && pread(fd, &byte, 1, 0) == 0, "one byte of pagemap tells whether an mm lives");
+	close(fd);
+}
+
 /* --- images --- */
 
 /* 100 pages good, then none may ever look like anything else */
@@ -233,7 +255,10 @@ static void test_bad_arguments(void)
 	e[0] = (struct pager_extent){ 0, 4 * PAGE, 0, 999 };
 	TAP_OK(pager_add_object(p, "x", o->fd, 10 * PAGE, e, 1) == -EBADF, "extent without a file");
 	TAP_OK(pager_add_object(p, "x", o->fd, 11 * PAGE, NULL, 0) == -EINVAL, "object smaller than told");
-	TAP_OK(pager_add_object(p, "x", o->image, PAGE, NULL, 0) == -EOPNOTSUPP, "object that is no shmem");
+	/* /tmp may be a tmpfs, so the image will not do */
+	fd = open("/proc/self/comm", O_RDWR | O_CLOEXEC);
+	TAP_OK(pager_add_object(p, "x", fd, 0, NULL, 0) == -EOPNOTSUPP, "object that is no shmem");
+	close(fd);
 	TAP_OK(pager_add_object(p, "x", 999, PAGE, NULL, 0) == -EBADF, "object that is not open");
 
 	if (!pipe2(pipes, O_CLOEXEC)) {
@@ -470,8 +495,6 @@ static int stranger(struct rig *rig, void *arg)
 
 static void test_stranger(void)
 {
-	struct rusage before, after;
-	long used;
 	struct rig rig;
 	int rc;
 
@@ -479,14 +502,11 @@ static void test_stranger(void)
 	rig_object(&rig, 200 * PAGE, DENSE);
 	rig_spawn(&rig, stranger, NULL);
 	rig_arm(&rig);
-	getrusage(RUSAGE_SELF, &before);
 	rc = rig_run(&rig);
-	getrusage(RUSAGE_SELF, &after);
-	used = (after.ru_utime.tv_sec - before.ru_utime.tv_sec + after.ru_stime.tv_sec - before.ru_stime.tv_sec) * 1000 +
-	       (after.ru_utime.tv_usec - before.ru_utime.tv_usec + after.ru_stime.tv_usec - before.ru_stime.tv_usec) / 1000;
 	TAP_OK(rc == -ESRCH && rig_children_ok(&rig), "faults in memory the pager knows nothing of: the rest is served");
-	TAP_OK(rig.stats.faults < 1500 && used < 700, "and no processor is kept busy with them (%llu faults, %ld ms)",
-	       (unsigned long long)rig.stats.faults, used);
+	/* at full speed it would be some hundred thousands */
+	TAP_OK(rig.stats.faults < 1500, "and no processor is kept busy with them (%llu faults)",
+	       (unsigned long long)rig.stats.faults);
 	rig_end(&rig);
 }
 
@@ -620,6 +640,7 @@ int main(int argc, char **argv)
 	}
 	close(fd);
 	test_vanishing();
+	test_pagemap();
 	test_truncated_image();
 	test_unreadable_image();
 	test_bad_arguments();

@@ -69,6 +69,7 @@ struct pager_ops {
 	int (*alive)(void *data, unsigned int space);
 	/*
 	 * Everything is in: called for each living space just before its userfaultfd is closed. May be NULL.
+	 * Closing takes the mmap_lock of the watched process: a gate must have let everybody go by then.
 	 * An error is logged and pager_run() goes on.
 	 */
 	int (*complete)(void *data, unsigned int space, int uffd);
