@@ -105,6 +105,11 @@ static bool check_module(void)
 		report(false, geteuid() ? "run this as root" : "see docs/kernels.md for the kernels that are supported",
 		       "%s", reason);
 	genl_close(g);
+	if (session_objects_open(reason, sizeof(reason)))
+		report(true, NULL, "what other processes map can be opened");
+	else
+		report(false, "run this as root, with CAP_SYS_ADMIN or CAP_CHECKPOINT_RESTORE in the initial user namespace",
+		       "%s", reason);
 	return true;
 }
 

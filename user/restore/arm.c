@@ -119,7 +119,6 @@ static int open_object(const struct task *task, const struct mapping *vma)
 static int find_object(struct session *s, struct session_object *o, struct tree *tree)
 {
 	const struct plan_object *plan = o->plan;
-	struct stat st;
 	int fd = -1;
 	size_t i;
 
@@ -153,11 +152,6 @@ static int find_object(struct session *s, struct session_object *o, struct tree 
 	}
 	if (fd < 0)
 		return -ENOENT;
-	if (fstat(fd, &st) || (uint64_t)st.st_ino != o->ino || (uint64_t)st.st_size != plan->size) {
-		log_error("object %llu \"%s\": what task %u maps has another size than the image says",
-			  (unsigned long long)plan->inode_id, plan->name, plan->mappings[0].pid);
-		goto err;
-	}
 	for (i = 0; i < s->n_objects; i++) {
 		const struct session_object *other = &s->objects[i];
 
@@ -200,11 +194,18 @@ static int add_object(struct session *s, struct session_object *o, int fd)
 {
 	const struct plan_object *plan = o->plan;
 	struct pager_extent *extents = calloc(plan->n_extents ? plan->n_extents : 1, sizeof(*extents));
+	struct stat st;
 	size_t i;
 	int ret;
 
 	if (!extents)
 		return -ENOMEM;
+	if (fstat(fd, &st) || (uint64_t)st.st_ino != o->ino || (uint64_t)st.st_size != plan->size) {
+		log_error("object %llu \"%s\": what task %u maps has another size than the image says",
+			  (unsigned long long)plan->inode_id, plan->name, plan->mappings[0].pid);
+		free(extents);
+		return -EINVAL;
+	}
 	for (i = 0; i < plan->n_extents; i++)
 		extents[i] = (struct pager_extent){
 			.offset = plan->extents[i].offset,

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -72,6 +73,27 @@ bool session_module_works(struct genl *g, char *reason, size_t size)
 	close(uffd);
 	close(mem);
 	return works;
+}
+
+bool session_objects_open(char *reason, size_t size)
+{
+	const size_t length = 4096;
+	char path[96];
+	char *p = mmap(NULL, length, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	int fd;
+
+	if (p == MAP_FAILED) {
+		snprintf(reason, size, "cannot map memory: %s", strerror(errno));
+		return false;
+	}
+	snprintf(path, sizeof(path), "/proc/self/map_files/%lx-%lx", (unsigned long)p, (unsigned long)p + length);
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	if (fd < 0)
+		snprintf(reason, size, "cannot open what a process maps (/proc/PID/map_files): %s", strerror(errno));
+	else
+		close(fd);
+	munmap(p, length);
+	return fd >= 0;
 }
 
 static void log_object(const struct plan_object *o)
@@ -243,7 +265,7 @@ int session_prepare(struct session *s)
 			 errno == ENOENT ? "; is it installed? modprobe memfdcr" : "");
 		return all_eager(s, text);
 	}
-	if (!session_module_works(s->genl, text, sizeof(text)))
+	if (!session_module_works(s->genl, text, sizeof(text)) || !session_objects_open(text, sizeof(text)))
 		return all_eager(s, text);
 
 	ret = open_pages(s);

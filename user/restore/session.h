@@ -64,6 +64,9 @@ int session_prepare(struct session *s);
 /* whether the module does what is needed, tried on the calling process; the reason why not in reason */
 bool session_module_works(struct genl *g, char *reason, size_t size);
 
+/* whether this process may open objects through the mappings of others, tried on itself; the reason why not in reason */
+bool session_objects_open(char *reason, size_t size);
+
 /* restore/arm.c: what post-restore does, while every task sleeps */
 
 /* Puts the images back, then takes over every lazy object below root. 0 or a negative errno; the log says why. */
