@@ -113,7 +113,7 @@ static void watch(struct __test_metadata *_metadata, FIXTURE_DATA(guard) *self, 
 	ASSERT_EQ(0, uffd_register(self->uffd, region, PAGES * PAGE));
 }
 
-/* waits for step n, does it, says so; steps: 1 look at page 0, 2 fork a child that follows child_step, 3 exec, 4 exit */
+/* steps: 1 look at page 0, 2 fork a child that follows child_step, 3 exec, 4 exit, 5 fork a child that waits */
 static int stepper(void *arg)
 {
 	atomic_int *step = arg;

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Requests to the module, and what it says to them. */
 #include <errno.h>
-#include <stdlib.h>
-#include <string.h>
+#include <stdio.h>
 #include <time.h>
 #include <unistd.h>
 #include <libmnl/libmnl.h>
@@ -46,7 +45,7 @@ static void read_error(const struct nlmsghdr *nlh, const struct nlmsghdr *sent, 
 	mnl_attr_for_each(attr, nlh, sizeof(*err)) {
 		switch (mnl_attr_get_type(attr)) {
 		case NLMSGERR_ATTR_MSG:
-			strncpy(answer->message, mnl_attr_get_str(attr), sizeof(answer->message) - 1);
+			snprintf(answer->message, sizeof(answer->message), "%s", mnl_attr_get_str(attr));
 			break;
 		case NLMSGERR_ATTR_OFFS:
 			answer->bad = type_at(sent, mnl_attr_get_u32(attr));

@@ -270,8 +270,8 @@ TEST_F(target, needs_capability)
 }
 
 /*
- * Who opened the socket counts, and who sends: neither can lend the other what it lacks. (As everywhere in netlink, only
- * the sender counts for what it addresses by itself: that cannot be the output of a program that knows nothing of it.)
+ * Who opened the socket counts, and who sends: neither can lend the other what it lacks. (As everywhere in netlink,
+ * only the sender counts for what it addresses itself: that cannot be the output of a program that knows nothing.)
  */
 TEST_F(target, opener_and_sender)
 {

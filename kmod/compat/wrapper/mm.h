@@ -13,7 +13,7 @@
  * Context: process context; does not sleep.
  * Return: the namespace with a reference for put_user_ns(), or NULL: nobody lives in the address space any more.
  */
-#if __has_include(<linux/sched/exec_state.h>)	/* 7.x: kept with the tasks of one execve() */
+#ifdef MEMFDCR_HAS_EXEC_STATE	/* 7.3 at the latest: kept with the tasks of one execve() */
 #include <linux/rcupdate.h>
 #include <linux/sched/exec_state.h>
 #include <linux/sched/signal.h>
