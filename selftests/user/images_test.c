@@ -21,7 +21,9 @@ size_t __sanitizer_get_allocated_size(const volatile void *p);
 int __sanitizer_install_malloc_and_free_hooks(void (*on_malloc)(const volatile void *, size_t),
 					      void (*on_free)(const volatile void *));
 
-static char directory[] = "/tmp/memfdcr-images-XXXXXX";
+/* tens of thousands of small files are written one after the other: in memory, where there is such a place */
+static char in_memory[] = "/dev/shm/memfdcr-images-XXXXXX";
+static char on_disk[] = "/tmp/memfdcr-images-XXXXXX";
 static int dirfd_;
 
 /* what the reader has allocated, now and at most; counted while counting is set */
@@ -44,11 +46,12 @@ static void on_free(const volatile void *p)
 		allocated -= __sanitizer_get_allocated_size(p);
 }
 
+/* seconds of processor time, which a loaded machine does not make more of */
 static double now(void)
 {
 	struct timespec t;
 
-	clock_gettime(CLOCK_MONOTONIC, &t);
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
 	return t.tv_sec + t.tv_nsec / 1e9;
 }
 
@@ -1196,6 +1199,124 @@ static void test_fragmented(void)
 	plan_free(r.plan);
 }
 
+/* Sets that CRIU has written: see images/make. */
+
+static const struct {
+	const char *name;
+	const char *reason;	/* NULL: lazy */
+	unsigned int first[3];	/* first page of each extent of a lazy one */
+	size_t n_extents;
+	size_t n_mappings;	/* shared ones, in both tasks */
+} real_objects[] = {
+	{ "lazy", NULL, { 0, 10, 63 }, 3, 4 },
+	{ "/dev/zero", NULL, { 15 }, 1, 2 },
+	{ "half", NULL, { 0 }, 1, 2 },
+	{ "open", "has it open as descriptor 3", { 0 }, 0, 2 },
+	{ "private", "privately", { 0 }, 0, 2 },
+	{ "sealed", "sealed", { 0 }, 0, 2 },
+	{ "locked", "locked", { 0 }, 0, 2 },
+	{ "holes", "no bytes", { 0 }, 0, 2 },
+	{ "reader", "not open for writing", { 0 }, 0, 2 },
+	{ "flight", "through a socket", { 0 }, 0, 2 },
+};
+
+static void copy_set(const char *version, const char *kind)
+{
+	char path[512];
+	const char *slash = strrchr(__FILE__, '/');
+	struct dirent *e;
+	DIR *d;
+
+	snprintf(path, sizeof(path), "%.*simages/%s/%s", slash ? (int)(slash - __FILE__ + 1) : 0, __FILE__, version, kind);
+	d = opendir(path);
+	if (!d)
+		err(1, "%s", path);
+	dir_clear(dirfd_);
+	while ((e = readdir(d))) {
+		size_t size;
+		void *bytes;
+
+		if (*e->d_name == '.')
+			continue;
+		bytes = dir_read(dirfd(d), e->d_name, &size);
+		dir_write(dirfd_, e->d_name, bytes, size);
+		free(bytes);
+	}
+	closedir(d);
+}
+
+/* dumped.c has filled every page with a letter of its own */
+static bool bytes_are(const struct plan_object *o)
+{
+	char name[40];
+	uint8_t *bytes;
+	size_t size, i, k;
+	bool right = true;
+
+	snprintf(name, sizeof(name), "pages-%u.img", o->pages_id);
+	bytes = dir_read(dirfd_, name, &size);
+	for (i = 0; i < o->n_extents; i++) {
+		const struct plan_extent *e = &o->extents[i];
+
+		/* of "half" only 100 bytes of the second page are the object's */
+		for (k = 0; k < e->length && e->offset + k < o->size; k++)
+			right = right && bytes[e->file_offset + k] == 'a' + (e->offset + k) / PAGE % 26;
+	}
+	free(bytes);
+	return right;
+}
+
+static const struct plan_object *by_name(const struct plan *plan, const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < plan->n_objects; i++)
+		if (!strcmp(plan->objects[i].name, name))
+			return &plan->objects[i];
+	return NULL;
+}
+
+static void test_real(const char *version)
+{
+	struct result r;
+	const struct plan_object *o;
+	size_t i, k;
+
+	copy_set(version, "all");
+	read_set(&r);
+	if (!TAP_OK(!r.ret && !broken(&r), "images of %s are read: %s", version, r.error))
+		return;
+	TAP_OK(r.plan->n_objects == sizeof(real_objects) / sizeof(*real_objects), "%s: all objects", version);
+	for (i = 0; i < sizeof(real_objects) / sizeof(*real_objects); i++) {
+		const char *reason = real_objects[i].reason;
+		bool right;
+
+		o = by_name(r.plan, real_objects[i].name);
+		right = o && !o->damaged && o->n_mappings == real_objects[i].n_mappings &&
+			o->n_extents == real_objects[i].n_extents &&
+			(reason ? o->eager && strstr(o->eager, reason) : !o->eager && bytes_are(o));
+		for (k = 0; right && k < o->n_extents; k++)
+			right = o->extents[k].offset == real_objects[i].first[k] * PAGE;
+		TAP_OK(right, "%s: \"%s\" is %s (%s)", version, real_objects[i].name, reason ? "eager" : "lazy",
+		       !o ? "missing" : o->eager ? o->eager : "lazy");
+	}
+	plan_free(r.plan);
+}
+
+/* that CRIU restores this memfd with the bytes of the segment was seen */
+static void test_real_segment(const char *version)
+{
+	const struct plan_object *o;
+	struct result r;
+
+	copy_set(version, "segment");
+	read_set(&r);
+	o = r.ret ? NULL : by_name(r.plan, "victim");
+	TAP_OK(o && !broken(&r) && o->damaged && strstr(o->eager, "SysV"),
+	       "%s: a memfd over whose image a SysV segment was written (%s)", version, !o ? r.error : o->eager);
+	plan_free(r.plan);
+}
+
 /* The mutations: every file of a valid set is changed in every way that one can think of, one at a time. */
 
 struct corpus_file {
@@ -1446,6 +1567,36 @@ static void new_format(struct world *w)
 	w->objects[0].raw_runs = false;
 }
 
+static void check_corpus(const struct corpus *c, const char *name)
+{
+	TAP_OK(!*c->failure, "%s: %" PRIu64 " mutations, %" PRIu64 " refused, %" PRIu64
+	       " times an object stayed lazy, all sound %s", name, c->runs, c->refused, c->lazy, c->failure);
+	TAP_OK(!c->leaked, "%s: nothing leaked", name);
+	TAP_OK(allocated_peak < 64 << 20, "%s: at most %zu KiB of memory", name, allocated_peak >> 10);
+	TAP_OK(c->slowest < 2, "%s: at most %.0f ms", name, c->slowest * 1000);
+}
+
+/* those are larger, so not every bit of them */
+static void test_real_mutations(const char *version)
+{
+	uint64_t seed = 88172645463325252ull;
+	struct corpus c;
+	size_t k;
+
+	copy_set(version, "all");
+	corpus_load(&c);
+	allocated_peak = allocated = 0;
+	for (k = 0; k < c.n; k++) {
+		const struct corpus_file *f = &c.files[k];
+
+		mutate_records(&c, f);
+		mutate_at_random(&c, f, 200, &seed);
+		dir_write(dirfd_, f->name, f->bytes, f->size);
+	}
+	check_corpus(&c, version);
+	corpus_free(&c);
+}
+
 static void test_mutations(void)
 {
 	static const struct {
@@ -1459,7 +1610,6 @@ static void test_mutations(void)
 	uint64_t seed = 88172645463325252ull;
 	size_t i, k;
 
-	__sanitizer_install_malloc_and_free_hooks(on_malloc, on_free);
 	for (i = 0; i < sizeof(sets) / sizeof(*sets); i++) {
 		struct corpus c;
 		struct world w;
@@ -1484,11 +1634,7 @@ static void test_mutations(void)
 			dir_write(dirfd_, f->name, f->bytes, f->size);
 		}
 		mutate_pages(&c);
-		TAP_OK(!*c.failure, "%s: %" PRIu64 " mutations, %" PRIu64 " refused, %" PRIu64
-		       " times an object stayed lazy, all sound %s", sets[i].name, c.runs, c.refused, c.lazy, c.failure);
-		TAP_OK(!c.leaked, "%s: nothing leaked", sets[i].name);
-		TAP_OK(allocated_peak < 64 << 20, "%s: at most %zu KiB of memory", sets[i].name, allocated_peak >> 10);
-		TAP_OK(c.slowest < 2, "%s: at most %.0f ms", sets[i].name, c.slowest * 1000);
+		check_corpus(&c, sets[i].name);
 		corpus_free(&c);
 	}
 }
@@ -1534,15 +1680,26 @@ static void test_bomb(void)
 
 int main(void)
 {
-	if (!mkdtemp(directory))
-		err(1, "%s", directory);
+	static const char *const versions[] = { "criu-3.17.1", "criu-4.1.1" };
+	size_t i;
+
+	const char *directory = mkdtemp(in_memory);
+
+	if (!directory)
+		directory = mkdtemp(on_disk);
+	if (!directory)
+		err(1, "%s", on_disk);
 	dirfd_ = open(directory, O_RDONLY | O_DIRECTORY);
 	if (dirfd_ < 0)
 		err(1, "%s", directory);
 	/* a reader that hangs is killed */
-	alarm(600);
+	alarm(1800);
+	__sanitizer_install_malloc_and_free_hooks(on_malloc, on_free);
 
 	test_valid();
+	for (i = 0; i < sizeof(versions) / sizeof(*versions); i++)
+		test_real(versions[i]);
+	test_real_segment("criu-4.1.1");
 	test_eager();
 	test_errors();
 	test_error_text();
@@ -1550,6 +1707,8 @@ int main(void)
 	test_many();
 	test_fragmented();
 	test_mutations();
+	for (i = 0; i < sizeof(versions) / sizeof(*versions); i++)
+		test_real_mutations(versions[i]);
 	test_bomb();
 
 	dir_clear(dirfd_);
