@@ -1681,9 +1681,8 @@ static void test_bomb(void)
 int main(void)
 {
 	static const char *const versions[] = { "criu-3.17.1", "criu-4.1.1" };
-	size_t i;
-
 	const char *directory = mkdtemp(in_memory);
+	size_t i;
 
 	if (!directory)
 		directory = mkdtemp(on_disk);
