@@ -434,6 +434,7 @@ static int run_command(void)
 	sigemptyset(&child);
 	sigaddset(&child, SIGCHLD);
 	sigprocmask(SIG_BLOCK, &child, &before);
+	dprintf(STDERR_FILENO, "init: command starts\n");
 	start = uptime();
 	command = start_command(ends[1]);
 	/* Our own copy of ends[1] stays open: no end of file to spin on. */
