@@ -99,17 +99,12 @@ static bool check_module(void)
 		return error != ENOENT && error != EPROTONOSUPPORT;
 	}
 	report(true, NULL, "module memfdcr, interface version %u", genl_version(g));
-	if (session_module_works(g, reason, sizeof(reason)))
-		report(true, NULL, "a guarded userfaultfd can be opened");
+	if (session_machine_works(g, reason, sizeof(reason)))
+		report(true, NULL, "a guarded userfaultfd and what other processes map can be opened");
 	else
-		report(false, geteuid() ? "run this as root" : "see docs/kernels.md for the kernels that are supported",
+		report(false, "run this as root, in the initial user namespace; docs/kernels.md says more of kernels",
 		       "%s", reason);
 	genl_close(g);
-	if (session_objects_open(reason, sizeof(reason)))
-		report(true, NULL, "what other processes map can be opened");
-	else
-		report(false, "run this as root, with CAP_SYS_ADMIN or CAP_CHECKPOINT_RESTORE in the initial user namespace",
-		       "%s", reason);
 	return true;
 }
 

@@ -69,6 +69,8 @@ static void become_pager(void)
 	struct rlimit files;
 
 	write_file("/proc/self/oom_score_adj", "-1000");
+	/* our own mappings of the objects must not be made huge where pages are missing (kernels before 6.4) */
+	prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0);
 	/* one descriptor an address space, and every fork of a restored process adds one */
 	if (!getrlimit(RLIMIT_NOFILE, &files)) {
 		files.rlim_cur = files.rlim_max < 1 << 20 ? 1 << 20 : files.rlim_max;

@@ -11,6 +11,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 #include "common/log.h"
@@ -43,7 +44,7 @@ static bool lock_directory(struct session *s)
 	}
 }
 
-bool session_module_works(struct genl *g, char *reason, size_t size)
+static bool module_works(struct genl *g, char *reason, size_t size)
 {
 	struct uffdio_api api = {
 		.api = UFFD_API,
@@ -75,7 +76,7 @@ bool session_module_works(struct genl *g, char *reason, size_t size)
 	return works;
 }
 
-bool session_objects_open(char *reason, size_t size)
+static bool objects_open(char *reason, size_t size)
 {
 	const size_t length = 4096;
 	char path[96];
@@ -94,6 +95,38 @@ bool session_objects_open(char *reason, size_t size)
 		close(fd);
 	munmap(p, length);
 	return fd >= 0;
+}
+
+/*
+ * Before 6.4 khugepaged makes a huge page of shmem without a look at userfaultfds, with zeros where pages are missing.
+ * (The module keeps MADV_COLLAPSE from the same.)
+ */
+static bool khugepaged_is_harmless(char *reason, size_t size)
+{
+	static const char file[] = "/sys/kernel/mm/transparent_hugepage/shmem_enabled";
+	unsigned int major, minor;
+	struct utsname uts;
+	char line[128] = "";
+	FILE *f;
+
+	if (uname(&uts) || sscanf(uts.release, "%u.%u", &major, &minor) != 2 || major > 6 || (major == 6 && minor >= 4))
+		return true;
+	f = fopen(file, "re");
+	if (!f)
+		return true;	/* a kernel without huge pages */
+	if (!fgets(line, sizeof(line), f))
+		*line = '\0';
+	fclose(f);
+	if (strstr(line, "[never]") || strstr(line, "[deny]"))
+		return true;
+	snprintf(reason, size, "this kernel's khugepaged would fill missing pages with zeros; echo never >%s", file);
+	return false;
+}
+
+bool session_machine_works(struct genl *g, char *reason, size_t size)
+{
+	return module_works(g, reason, size) && objects_open(reason, size) &&
+	       khugepaged_is_harmless(reason, size);
 }
 
 static void log_object(const struct plan_object *o)
@@ -136,7 +169,7 @@ static int refuse_damaged(const struct session *s)
 
 		if (!o->damaged)
 			continue;
-		log_error("object %llu \"%s\": %s: CRIU would put zeros in the place of what is lost, so the restore is refused; use another image",
+		log_error("object %llu \"%s\": %s: CRIU would restore wrong bytes without a word, so the restore is refused; use another image",
 			  (unsigned long long)o->inode_id, o->name, o->eager);
 		ret = -EBADMSG;
 	}
@@ -265,7 +298,7 @@ int session_prepare(struct session *s)
 			 errno == ENOENT ? "; is it installed? modprobe memfdcr" : "");
 		return all_eager(s, text);
 	}
-	if (!session_module_works(s->genl, text, sizeof(text)) || !session_objects_open(text, sizeof(text)))
+	if (!session_machine_works(s->genl, text, sizeof(text)))
 		return all_eager(s, text);
 
 	ret = open_pages(s);

@@ -61,11 +61,11 @@ struct session {
  */
 int session_prepare(struct session *s);
 
-/* whether the module does what is needed, tried on the calling process; the reason why not in reason */
-bool session_module_works(struct genl *g, char *reason, size_t size);
-
-/* whether this process may open objects through the mappings of others, tried on itself; the reason why not in reason */
-bool session_objects_open(char *reason, size_t size);
+/*
+ * Whether module, kernel and our privileges allow lazy restores, tried on this process itself. The reason why not, as a
+ * clause for the log, in reason.
+ */
+bool session_machine_works(struct genl *g, char *reason, size_t size);
 
 /* restore/arm.c: what post-restore does, while every task sleeps */
 
