@@ -27,6 +27,7 @@
 #include <linux/workqueue.h>
 
 #include "advice.h"
+#include "compat/wrapper/thp.h"
 #include "compat/wrapper/userfaultfd.h"
 #include "guard.h"
 #include "id.h"
@@ -41,6 +42,7 @@
  * @flags: O_CLOEXEC, O_NONBLOCK as asked for, for the userfaultfds of forked children
  * @complete: no page is missing any more
  * @killing: the pager is gone and the processes of @mm are being killed
+ * @thp_held: huge pages have to be allowed again in @mm
  * @pager: thread group that opened it, in the initial pid namespace
  * @comm: its name
  * @advice: behind UFFD_EVENT_REMOVE
@@ -52,6 +54,7 @@ struct guard {
 	unsigned int flags;
 	bool complete;
 	bool killing;
+	bool thp_held;
 	pid_t pager;
 	char comm[TASK_COMM_LEN];
 	struct memfdcr_advice advice;
@@ -132,6 +135,8 @@ static void guard_free(struct guard *g)
 	memfdcr_advice_del(&g->advice);
 	memfdcr_advice_put();
 	fput(g->real);
+	if (g->thp_held)
+		memfdcr_thp_release(g->mm);
 	mmdrop(g->mm);
 	kfree(g);
 }
@@ -202,6 +207,7 @@ static struct guard *guard_new(struct file *real, unsigned int flags, u64 since,
 	g->real = real;
 	g->mm = guard_ctx(g)->mm;
 	mmgrab(g->mm);
+	g->thp_held = memfdcr_thp_hold(g->mm);
 	g->flags = flags;
 	g->pager = task_tgid_nr(current);
 	get_task_comm(g->comm, current->group_leader);
@@ -296,6 +302,8 @@ static int guard_child(struct guard *parent, unsigned int raw, u64 since, struct
 	g = guard_new(real, parent->flags, since, GFP_KERNEL | __GFP_NOFAIL);
 	g->pager = parent->pager;
 	memcpy(g->comm, parent->comm, sizeof(g->comm));
+	/* what the child has inherited from the parent is not what it wants itself */
+	g->thp_held |= parent->thp_held;
 	close_fd(raw);
 
 	file = guard_file(g);
