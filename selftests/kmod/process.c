@@ -135,6 +135,8 @@ int target_fork_hammer(void *arg)
 {
 	int generation;
 
+	while (board->step < 1)
+		pause_ms(1);
 	/* each process forks one that goes on in its place, and stays to hammer */
 	for (generation = 0; generation < 6; generation++) {
 		pid_t pid;

@@ -38,7 +38,7 @@ pid_t process_start(int (*fn)(void *), void *arg);
 /* for targets: bodies of process_start() */
 int target_wait(void *arg);		/* sleeps for ever */
 int target_hammer(void *threads);	/* from step 1 on reads random pages, itself and through the kernel */
-int target_fork_hammer(void *arg);	/* hammers, with children that do so, and theirs */
+int target_fork_hammer(void *arg);	/* the same, with children that do so, and theirs */
 
 /* reads page n of the region; counts on the board what it is */
 unsigned char look(unsigned long n);
