@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
@@ -456,6 +457,83 @@ TEST_F_TIMEOUT(advice, first_act_of_a_child, 300)
 	}
 	EXPECT_EQ(0, process_end(self->pid, LONG));
 	self->pid = 0;
+}
+
+/* never a guess: with probes switched off for everybody, and when more events are on their way than can be noted */
+#define ENABLED "/sys/kernel/debug/kprobes/enabled"
+
+static bool enable_probes(bool enable)
+{
+	int fd;
+	bool done;
+
+	mount("debugfs", "/sys/kernel/debug", "debugfs", 0, NULL);
+	fd = open(ENABLED, O_WRONLY);
+	done = fd >= 0 && write(fd, enable ? "1" : "0", 1) == 1;
+	if (fd >= 0)
+		close(fd);
+	return done;
+}
+
+static int remove_one(void *arg)
+{
+	wait_start();
+	return madvise(region, PAGE, MADV_REMOVE);
+}
+
+TEST_F(advice, not_known_without_probes)
+{
+	struct uffd_msg msg = { 0 };
+	int err;
+
+	if (!enable_probes(false))
+		SKIP(return, "no " ENABLED);
+	watch(_metadata, self, remove_one, NULL, region, PAGES * PAGE);
+	err = uffd_read(self->uffd, &msg, LONG);
+	EXPECT_TRUE(enable_probes(true));
+	ASSERT_EQ(0, err);
+	EXPECT_EQ(UFFD_EVENT_REMOVE, msg.event);
+	EXPECT_EQ(MEMFDCR_ADVICE_UNKNOWN, msg.reserved2);
+}
+
+#define TOO_MANY 200
+
+static void *remove_page(void *arg)
+{
+	madvise(region + (unsigned long)arg * PAGE, PAGE, MADV_REMOVE);
+	return NULL;
+}
+
+static int too_many(void *arg)
+{
+	pthread_t threads[TOO_MANY];
+
+	wait_start();
+	for (unsigned long i = 0; i < TOO_MANY; i++)
+		pthread_create(&threads[i], NULL, remove_page, (void *)i);
+	for (int i = 0; i < TOO_MANY; i++)
+		pthread_join(threads[i], NULL);
+	return 0;
+}
+
+TEST_F_TIMEOUT(advice, not_known_in_a_crowd, 120)
+{
+	int not_known = 0;
+
+	watch(_metadata, self, too_many, NULL, region, PAGES * PAGE);
+	sleep(4);		/* for all of them to be waiting */
+	for (int i = 0; i < TOO_MANY; i++) {
+		struct uffd_msg msg;
+
+		ASSERT_EQ(0, uffd_read(self->uffd, &msg, LONG));
+		if (msg.reserved2 == MEMFDCR_ADVICE_UNKNOWN)
+			not_known++;
+		else
+			EXPECT_EQ(MADV_REMOVE, msg.reserved2);
+	}
+	EXPECT_EQ(0, process_end(self->pid, LONG));
+	self->pid = 0;
+	EXPECT_LT(TOO_MANY / 4, not_known);
 }
 
 TEST_HARNESS_MAIN
