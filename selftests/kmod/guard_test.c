@@ -470,6 +470,48 @@ TEST_F(guard, grandchild)
 }
 
 /* the descriptors' flags can be changed at any time, as with the kernel's own */
+#define HUGE (2UL << 20)
+
+/* asks for a huge page over memory that is mostly missing, then reads the last page of it */
+static int collapse(void *memory)
+{
+	unsigned char *p = memory;
+
+	while (board->step != 1)
+		usleep(1000);
+	/* whether the kernel refuses or pretends does not matter */
+	madvise(p, HUGE, 25 /* MADV_COLLAPSE, Linux 6.1 */);
+	board->result = *(volatile unsigned char *)(p + HUGE - PAGE);
+	board->step = 2;
+	return target_wait(NULL);
+}
+
+/* a huge page is not made out of zeros for what is missing: MADV_COLLAPSE before 6.4 would */
+TEST_F(guard, no_huge_page)
+{
+	unsigned char *p = mmap(NULL, 2 * HUGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	struct uffd_msg msg;
+
+	ASSERT_NE(MAP_FAILED, p);
+	/* address and offset have to be aligned alike */
+	p = (void *)(((unsigned long)p + HUGE - 1) & ~(HUGE - 1));
+	p = mmap(p, HUGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+	ASSERT_NE(MAP_FAILED, p);
+	self->pid = process_start(collapse, p);
+	self->uffd = open_guarded(self->pid, O_CLOEXEC | O_NONBLOCK);
+	ASSERT_LE(0, self->uffd);
+	ASSERT_EQ(0, uffd_register(self->uffd, p, HUGE));
+	ASSERT_EQ(0, uffd_fill(self->uffd, p, PAGE));
+	board->result = -1;
+	board->step = 1;
+	ASSERT_EQ(0, uffd_read(self->uffd, &msg, LONG)) TH_LOG("no fault, page reads %d", board->result);
+	EXPECT_EQ(UFFD_EVENT_PAGEFAULT, msg.event);
+	EXPECT_EQ(-1, board->result);
+	EXPECT_EQ(0, uffd_fill(self->uffd, p + HUGE - PAGE, PAGE));
+	EXPECT_TRUE(wait_for(&board->step, 2, LONG));
+	EXPECT_EQ(FILL, board->result);
+}
+
 TEST_F(guard, fcntl_nonblock)
 {
 	struct uffd_msg msg;
