@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -183,6 +184,7 @@ static int wait_for_criu(struct session *s, int criu_fd)
 static void session_free(struct session *s)
 {
 	hide_free(s->hide);
+	flock(s->dirfd, LOCK_UN);
 	if (*s->directory)
 		channel_remove(s->directory);
 	/* everything else, the userfaultfds above all, goes with the process */

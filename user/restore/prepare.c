@@ -2,6 +2,7 @@
 /* Before CRIU restores: which objects can be lazy, can this machine do it, and hiding their content from CRIU. */
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <linux/userfaultfd.h>
 #include <signal.h>
 #include <stdio.h>
@@ -87,7 +88,7 @@ static bool objects_open(char *reason, size_t size)
 		snprintf(reason, size, "cannot map memory: %s", strerror(errno));
 		return false;
 	}
-	snprintf(path, sizeof(path), "/proc/self/map_files/%lx-%lx", (unsigned long)p, (unsigned long)p + length);
+	snprintf(path, sizeof(path), "/proc/self/map_files/%" PRIxPTR "-%" PRIxPTR, (uintptr_t)p, (uintptr_t)p + length);
 	fd = open(path, O_RDWR | O_CLOEXEC);
 	if (fd < 0)
 		snprintf(reason, size, "cannot open what a process maps (/proc/PID/map_files): %s", strerror(errno));
