@@ -59,17 +59,25 @@ wait_for() {
 	done
 }
 
-# What a test has left behind goes; each is named, none by a pattern. Every tree keeps its pids in DIR/ready.
+# What a test has left behind goes. A tree may be forking while it is killed, so again and again.
 end_all() {
-	local pid mount
-	for pid in $(pgrep -x shmtest) $(pgrep -x criu) $(pgrep -x memfdcr-pager); do
-		kill -9 "$pid" 2>/dev/null || true
+	local pid mount end=$((SECONDS + patience))
+	while leftovers >/dev/null; do
+		for pid in $(leftovers); do kill -9 "$pid" 2>/dev/null || true; done
+		if [ "$SECONDS" -ge "$end" ]; then
+			ps -eo pid,ppid,stat,wchan:32,args | sed 's/^/# /'
+			for pid in $(leftovers); do sed "s/^/# $pid: /" "/proc/$pid/stack"; done
+			echo "Bail out! what a test has started cannot be killed"
+			exit 1
+		fi
+		sleep 0.05
 	done
 	awk -v base="$base/" 'index($5, base) == 1 { print $5 }' /proc/self/mountinfo | while read -r mount; do
 		umount "$mount" || umount -l "$mount" || true
 	done
-	while pgrep -x shmtest >/dev/null || pgrep -x memfdcr-pager >/dev/null; do sleep 0.05; done
 }
+
+leftovers() { pgrep -x 'shmtest|criu|memfdcr-pager'; }
 
 # use_scripts SCRIPT...: CRIU's configuration has these action scripts, run in this order. CRIU puts each new one before
 # those it has already.
@@ -134,7 +142,7 @@ dump() {
 	local images=$1
 	shift
 	mkdir -p "$images"
-	criu dump -t "$(tree_pid)" -D "$images" -o dump.log "$@" || { tail -n 20 "$images/dump.log"; return 1; }
+	timeout --foreground "$patience" criu dump -t "$(tree_pid)" -D "$images" -o dump.log "$@" || { tail -n 20 "$images/dump.log"; return 1; }
 	wait_for "the dumped tree to go" tree_is_gone
 }
 
@@ -146,7 +154,7 @@ restore() {
 	shift
 	mkdir -p work
 	rm -f work/*.log
-	criu restore -D "$images" -W work -o restore.log -d "$@" </dev/null >work/out 2>&1
+	timeout --foreground "$patience" criu restore -D "$images" -W work -o restore.log -d "$@" </dev/null >work/out 2>&1
 }
 
 in_cgroup() {
