@@ -19,6 +19,8 @@
 #include <linux/mm.h>
 #include <linux/mman.h>
 #include <linux/mutex.h>
+#include <linux/pid.h>
+#include <linux/pid_namespace.h>
 #include <linux/sched.h>
 #include <linux/sched/task_stack.h>
 #include <linux/spinlock.h>
@@ -46,6 +48,7 @@ static struct {
 	const struct userfaultfd_ctx *ctx;
 	unsigned long start, end;
 	u16 advice;
+	pid_t process;
 } unknown[UNKNOWN_EVENTS];
 static u64 n_unknown;		/* so many came by; the last is at (n_unknown - 1) % UNKNOWN_EVENTS */
 
@@ -129,14 +132,16 @@ static struct memfdcr_advice *find(const struct userfaultfd_ctx *ctx)
 	return NULL;
 }
 
-static void note(struct memfdcr_advice *a, unsigned long start, unsigned long end, u16 advice)
+static void note(struct memfdcr_advice *a, unsigned long start, unsigned long end, u16 advice, pid_t process)
 {
 	struct memfdcr_event *e;
 
 	for (e = a->events; e < a->events + MEMFDCR_EVENTS; e++) {
 		if (e->used)
 			continue;
-		*e = (struct memfdcr_event){ .start = start, .end = end, .advice = advice, .used = true };
+		*e = (struct memfdcr_event){
+			.start = start, .end = end, .advice = advice, .process = process, .used = true,
+		};
 		return;
 	}
 	a->lost = true;
@@ -158,14 +163,16 @@ static int remove_entered(struct kprobe *kp, struct pt_regs *regs)
 	advice = advice_of_current();
 	a = find(ctx);
 	if (a) {
-		note(a, start, end, advice);
-	} else {
+		note(a, start, end, advice, task_tgid_nr(current));
+	} else if (READ_ONCE(ctx->features) & UFFD_FEATURE_EVENT_FORK) {
+		/* only these have children that become known later; and only privileged processes have these */
 		unsigned int i = n_unknown++ % UNKNOWN_EVENTS;
 
 		unknown[i].ctx = ctx;
 		unknown[i].start = start;
 		unknown[i].end = end;
 		unknown[i].advice = advice;
+		unknown[i].process = task_tgid_nr(current);
 	}
 	raw_spin_unlock_irqrestore(&lock, flags);
 	return 0;
@@ -330,7 +337,7 @@ void memfdcr_advice_add(struct memfdcr_advice *a, const struct userfaultfd_ctx *
 		unsigned int i = since % UNKNOWN_EVENTS;
 
 		if (unknown[i].ctx == ctx)
-			note(a, unknown[i].start, unknown[i].end, unknown[i].advice);
+			note(a, unknown[i].start, unknown[i].end, unknown[i].advice, unknown[i].process);
 	}
 	raw_spin_unlock_irqrestore(&lock, flags);
 }
@@ -350,20 +357,36 @@ void memfdcr_advice_del(struct memfdcr_advice *a)
 	raw_spin_unlock_irqrestore(&lock, flags);
 }
 
+/* a process as the current one sees it; 0: not at all, or it is gone */
+static u32 seen_from_here(pid_t process)
+{
+	struct pid *pid;
+	u32 nr = 0;
+
+	rcu_read_lock();
+	pid = find_pid_ns(process, &init_pid_ns);
+	if (pid)
+		nr = pid_vnr(pid);
+	rcu_read_unlock();
+	return nr;
+}
+
 /**
  * memfdcr_advice_take() - the advice behind an event that has been read
  * @a: the userfaultfd it was read from
  * @start: first byte of the event's range
  * @end: end of the event's range
+ * @process: gets the thread group that raised it, in the caller's pid namespace; 0: not known
  *
  * Context: any.
  * Return: MADV_DONTNEED, MADV_REMOVE or MEMFDCR_ADVICE_UNKNOWN.
  */
-u16 memfdcr_advice_take(struct memfdcr_advice *a, unsigned long start, unsigned long end)
+u16 memfdcr_advice_take(struct memfdcr_advice *a, unsigned long start, unsigned long end, u32 *process)
 {
 	struct memfdcr_event *e, *taken = NULL;
 	bool uncertain, removes = false;
 	unsigned long flags;
+	pid_t raised_by = 0;
 
 	raw_spin_lock_irqsave(&lock, flags);
 	uncertain = a->lost;
@@ -378,12 +401,15 @@ u16 memfdcr_advice_take(struct memfdcr_advice *a, unsigned long start, unsigned 
 		if (!taken || taken->advice == MADV_REMOVE)
 			taken = e;
 	}
-	if (taken)
+	if (taken) {
 		taken->used = false;
-	else
+		raised_by = taken->process;
+	} else {
 		uncertain = true;
+	}
 	raw_spin_unlock_irqrestore(&lock, flags);
 
+	*process = raised_by ? seen_from_here(raised_by) : 0;
 	if (uncertain)
 		return MEMFDCR_ADVICE_UNKNOWN;
 	return removes ? MADV_REMOVE : MADV_DONTNEED;

@@ -13,6 +13,7 @@ struct memfdcr_event {
 	unsigned long start, end;
 	u16 advice;
 	bool used;
+	pid_t process;	/* thread group that raised it, in the initial pid namespace */
 };
 
 #define MEMFDCR_EVENTS 128
@@ -37,6 +38,6 @@ void memfdcr_advice_put(void);
 u64 memfdcr_advice_now(void);
 void memfdcr_advice_add(struct memfdcr_advice *a, const struct userfaultfd_ctx *ctx, u64 since);
 void memfdcr_advice_del(struct memfdcr_advice *a);
-u16 memfdcr_advice_take(struct memfdcr_advice *a, unsigned long start, unsigned long end);
+u16 memfdcr_advice_take(struct memfdcr_advice *a, unsigned long start, unsigned long end, u32 *process);
 
 #endif

@@ -298,6 +298,8 @@ static int guard_child(struct guard *parent, unsigned int raw, u64 since, struct
 			fput(real);
 		return -EBADF;
 	}
+	/* an allocation that must not fail may not be larger */
+	BUILD_BUG_ON(sizeof(*g) > 2 * PAGE_SIZE);
 	memfdcr_advice_get();	/* the parent has the probes already: cannot fail */
 	g = guard_new(real, parent->flags, since, GFP_KERNEL | __GFP_NOFAIL);
 	g->pager = parent->pager;
@@ -356,7 +358,8 @@ static ssize_t guard_read_iter(struct kiocb *iocb, struct iov_iter *to)
 		child = NULL;
 		fd = -1;
 		if (msg.event == UFFD_EVENT_REMOVE) {
-			msg.reserved2 = memfdcr_advice_take(&g->advice, msg.arg.remove.start, msg.arg.remove.end);
+			msg.reserved2 = memfdcr_advice_take(&g->advice, msg.arg.remove.start, msg.arg.remove.end,
+							    &msg.reserved3);
 		} else if (msg.event == UFFD_EVENT_FORK) {
 			fd = guard_child(g, msg.arg.fork.ufd, since, &child);
 			if (fd < 0) {

@@ -26,10 +26,11 @@ static const struct nla_policy uffd_open_policy[] = {
 /* the new userfaultfd as the caller wants it, and its number */
 static struct file *uffd_open(struct sk_buff *skb, struct genl_info *info, unsigned int flags, u64 *id)
 {
+	bool guard = nla_get_flag(info->attrs[MEMFDCR_A_UFFD_GUARD]);
 	struct file *file, *guarded;
 	struct mm_struct *mm;
 
-	mm = memfdcr_target_get(skb, info, info->attrs[MEMFDCR_A_UFFD_MEM_FD], flags & UFFD_USER_MODE_ONLY);
+	mm = memfdcr_target_get(skb, info, info->attrs[MEMFDCR_A_UFFD_MEM_FD], flags & UFFD_USER_MODE_ONLY, guard);
 	if (IS_ERR(mm))
 		return ERR_CAST(mm);
 	file = memfdcr_uffd_open(mm, flags);
@@ -39,7 +40,7 @@ static struct file *uffd_open(struct sk_buff *skb, struct genl_info *info, unsig
 		return file;
 	}
 	*id = memfdcr_id(file->private_data);
-	if (!nla_get_flag(info->attrs[MEMFDCR_A_UFFD_GUARD]))
+	if (!guard)
 		return file;
 
 	guarded = memfdcr_guard_open(file, flags & (O_CLOEXEC | O_NONBLOCK), info->extack);

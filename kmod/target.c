@@ -56,7 +56,8 @@ static bool ns_is_below(const struct user_namespace *ns, const struct user_names
 	return false;
 }
 
-static int authorise(struct sk_buff *skb, struct mm_struct *mm, bool user_mode_only, struct netlink_ext_ack *extack)
+static int authorise(struct sk_buff *skb, struct mm_struct *mm, bool user_mode_only, bool guard,
+		     struct netlink_ext_ack *extack)
 {
 	struct user_namespace *ns;
 	int err = 0;
@@ -68,14 +69,19 @@ static int authorise(struct sk_buff *skb, struct mm_struct *mm, bool user_mode_o
 	}
 	/*
 	 * The open descriptor was the ptrace check. What it does not cover is catching faults that the kernel itself
-	 * takes in the process's memory, which can stop the kernel for as long as the caller likes.
+	 * takes in the process's memory, which can stop the kernel for as long as the caller likes. The kernel wants
+	 * CAP_SYS_PTRACE in the initial user namespace for that (vm.unprivileged_userfaultfd), and so do we: everybody
+	 * has it in a user namespace of his own. A guard has the whole machine's madvise() probed.
 	 */
 	if (!ns_is_below(ns, current_user_ns())) {
 		NL_SET_ERR_MSG(extack, "the process belongs to a user namespace outside the caller's");
 		err = -EPERM;
-	} else if (!user_mode_only && !netlink_ns_capable(skb, ns, CAP_SYS_PTRACE)) {
+	} else if (!user_mode_only && !netlink_capable(skb, CAP_SYS_PTRACE)) {
 		NL_SET_ERR_MSG(extack,
-			       "without UFFD_USER_MODE_ONLY, CAP_SYS_PTRACE in the user namespace of the process is needed");
+			       "without UFFD_USER_MODE_ONLY, CAP_SYS_PTRACE in the initial user namespace is needed");
+		err = -EPERM;
+	} else if (guard && !netlink_capable(skb, CAP_SYS_PTRACE)) {
+		NL_SET_ERR_MSG(extack, "for a guard, CAP_SYS_PTRACE in the initial user namespace is needed");
 		err = -EPERM;
 	}
 	put_user_ns(ns);
@@ -88,6 +94,7 @@ static int authorise(struct sk_buff *skb, struct mm_struct *mm, bool user_mode_o
  * @info: the request; gets the sentence and the attribute when it is refused
  * @attr: u32, a descriptor of the calling process
  * @user_mode_only: the caller asks for user mode faults only
+ * @guard: the caller asks for a guard
  *
  * Context: process context of the sender; may sleep.
  * Return: the address space with a user reference that the caller drops with mmput(), or
@@ -95,7 +102,7 @@ static int authorise(struct sk_buff *skb, struct mm_struct *mm, bool user_mode_o
  *	exited; -EPERM not allowed.
  */
 struct mm_struct *memfdcr_target_get(struct sk_buff *skb, struct genl_info *info, struct nlattr *attr,
-				     bool user_mode_only)
+				     bool user_mode_only, bool guard)
 {
 	struct netlink_ext_ack *extack = info->extack;
 	struct mm_struct *mm;
@@ -127,7 +134,7 @@ struct mm_struct *memfdcr_target_get(struct sk_buff *skb, struct genl_info *info
 		err = -ESRCH;
 		goto out;
 	}
-	err = authorise(skb, mm, user_mode_only, extack);
+	err = authorise(skb, mm, user_mode_only, guard, extack);
 	if (err) {
 		NL_SET_BAD_ATTR(extack, attr);
 		mmput(mm);

@@ -10,6 +10,6 @@ struct sk_buff;
 
 int memfdcr_target_init(void);
 struct mm_struct *memfdcr_target_get(struct sk_buff *skb, struct genl_info *info, struct nlattr *attr,
-				     bool user_mode_only);
+				     bool user_mode_only, bool guard);
 
 #endif

@@ -69,6 +69,8 @@ static void wait_start(void)
 		EXPECT_EQ((unsigned long)region + (from) * PAGE, msg_.arg.remove.start);	\
 		EXPECT_EQ((unsigned long)region + ((from) + (pages)) * PAGE, msg_.arg.remove.end); \
 		EXPECT_EQ(advice, msg_.reserved2);						\
+		/* its process, as we know it */						\
+		EXPECT_EQ((__u32)self->pid, msg_.reserved3);					\
 	} while (0)
 
 static int each_advice(void *arg)

@@ -22,7 +22,7 @@
 #include "request.h"
 
 #define NEEDS_CAPABILITY \
-	"without UFFD_USER_MODE_ONLY, CAP_SYS_PTRACE in the user namespace of the process is needed"
+	"without UFFD_USER_MODE_ONLY, CAP_SYS_PTRACE in the initial user namespace is needed"
 
 /* a refusal, with everything that it says */
 #define EXPECT_REFUSED(got, err, text, bad_attribute)			\
@@ -264,8 +264,8 @@ TEST_F(target, needs_capability)
 	EXPECT_REFUSED(uffd_open(self->mem, O_CLOEXEC, true), EPERM, NEEDS_CAPABILITY, MEMFDCR_A_UFFD_MEM_FD);
 	answer = uffd_open(self->mem, UFFD_USER_MODE_ONLY, false);
 	EXPECT_EQ(0, answer.error) TH_LOG("%s", answer.message);
-	answer = uffd_open(self->mem, UFFD_USER_MODE_ONLY, true);
-	EXPECT_EQ(0, answer.error) TH_LOG("%s", answer.message);
+	EXPECT_REFUSED(uffd_open(self->mem, UFFD_USER_MODE_ONLY, true), EPERM,
+		       "for a guard, CAP_SYS_PTRACE in the initial user namespace is needed", MEMFDCR_A_UFFD_MEM_FD);
 	ASSERT_EQ(0, capability(true));
 }
 
@@ -305,6 +305,53 @@ TEST_F(target, outside_user_namespace)
 		       "the process belongs to a user namespace outside the caller's", MEMFDCR_A_UFFD_MEM_FD);
 	EXPECT_REFUSED(uffd_open(self->mem, UFFD_USER_MODE_ONLY, true), EPERM,
 		       "the process belongs to a user namespace outside the caller's", MEMFDCR_A_UFFD_MEM_FD);
+}
+
+#define OWN_USER_NAMESPACE "own-user-namespace"
+
+/* this program again, with all capabilities in a user namespace of its own, and memory that belongs to that */
+static void __attribute__((constructor)) run_in_own_user_namespace(int argc, char **argv)
+{
+	struct answer plain, guarded, user;
+	int mem;
+
+	if (argc != 2 || strcmp(argv[1], OWN_USER_NAMESPACE))
+		return;
+	mem = open("/proc/self/mem", O_RDWR);
+	plain = uffd_open(mem, 0, false);
+	guarded = uffd_open(mem, UFFD_USER_MODE_ONLY, true);
+	user = uffd_open(mem, UFFD_USER_MODE_ONLY, false);
+	if (capability(true) || mem < 0)
+		_exit(2);	/* not what was to be tried */
+	_exit(plain.error != -EPERM || strcmp(plain.message, NEEDS_CAPABILITY) ||
+	      guarded.error != -EPERM || !strstr(guarded.message, "for a guard, ") || user.error);
+}
+
+/* everybody can have all capabilities in a user namespace of his own: they must not be enough to stop the kernel */
+TEST_F(target, own_user_namespace)
+{
+	int status;
+	pid_t pid;
+
+	pid = fork();
+	if (!pid) {
+		int map;
+
+		if (unshare(CLONE_NEWUSER))
+			_exit(77);
+		/* root there, or else exec would take the capabilities away */
+		map = open("/proc/self/uid_map", O_WRONLY);
+		if (map < 0 || write(map, "0 0 1", 5) != 5)
+			_exit(3);
+		close(map);
+		/* makes the memory that of the new namespace, too; main() goes on there */
+		execl("/proc/self/exe", "uffd_test", OWN_USER_NAMESPACE, NULL);
+		_exit(1);
+	}
+	ASSERT_EQ(pid, waitpid(pid, &status, 0));
+	if (WIFEXITED(status) && WEXITSTATUS(status) == 77)
+		SKIP(return, "no user namespaces here");
+	EXPECT_EQ(0, status);
 }
 
 /* memory that was made in a user namespace below the caller's */

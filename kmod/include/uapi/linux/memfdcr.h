@@ -13,7 +13,8 @@
 /*
  * A guarded userfaultfd tells in struct uffd_msg.reserved2 of an UFFD_EVENT_REMOVE message which madvise() raised
  * it: MADV_DONTNEED (a shared object keeps its bytes), MADV_REMOVE (they are gone), or this when it cannot be told.
- * In every other message the field is 0.
+ * In every other message the field is 0. Its reserved3 is the process that called madvise(), as the reader's pid
+ * namespace has it, or 0 when that cannot be told.
  */
 #define MEMFDCR_ADVICE_UNKNOWN	65535
 
