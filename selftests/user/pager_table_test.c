@@ -227,8 +227,9 @@ static void test_swapped(void)
 	TAP_OK(!tell_range(&f, UFFD_EVENT_REMOVE, 510, 520) && object_needs(f.rig.pager->objects[0], 15) &&
 	       !object_needs(f.rig.pager->objects[1], 15) && f.rig.pager->stats.bytes_dropped == 10 * PAGE,
 	       "MADV_REMOVE in doubt drops the right object's pages");
-	TAP_OK(!tell_range(&f, UFFD_EVENT_REMOVE, 700, 710) && f.rig.pager->stats.bytes_dropped == 10 * PAGE,
-	       "MADV_REMOVE where no object is known drops nothing");
+	TAP_OK(tell_range(&f, UFFD_EVENT_REMOVE, 700, 710) == -EOPNOTSUPP &&
+	       f.rig.pager->stats.bytes_dropped == 10 * PAGE,
+	       "MADV_REMOVE where no object is known drops nothing and stops the pager");
 	fake_end(&f);
 }
 
@@ -266,6 +267,9 @@ static void test_nonsense(void)
 		if (msg.event == UFFD_EVENT_FORK)
 			msg.event = (uint8_t)(words[1] & 0xf);
 		rc = tell(&f, msg);
+		/* a MADV_REMOVE of nothing that is known: the one thing that it may stop at */
+		if (rc == -EOPNOTSUPP)
+			rc = 0;
 		if (!rc)
 			rc = fault_serve_all(f.rig.pager);
 		if (i % 1000 == 0) {

@@ -265,11 +265,11 @@ static void test_writes(void)
 	}
 }
 
-/* somebody writes through an unwatched mapping, as only a process past the gate could: not overwritten either */
-static int write_outside(struct rig *rig, void *arg)
+/* looks through a mapping that nobody watches, as remap_file_pages() makes one, and so has zeros instantiated */
+static int look_outside(struct rig *rig, void *arg)
 {
 	struct test_object *o = &rig->objects[0];
-	unsigned char *map = child_map(rig, o, 0, o->pages), *other;
+	unsigned char *other;
 
 	(void)arg;
 	child_arm(rig);
@@ -277,13 +277,8 @@ static int write_outside(struct rig *rig, void *arg)
 	if (other == MAP_FAILED)
 		return 2;
 	for (uint64_t page = 5; page < o->pages; page += 10)
-		memset(other + page * PAGE, 0x77, PAGE);
-	for (uint64_t page = 0; page < o->pages; page++) {
-		if (page % 10 != 5 && !check_page(o, map + page * PAGE, page))
-			return 1;
-		if (page % 10 == 5 && (map[page * PAGE] != 0x77 || map[page * PAGE + PAGE - 1] != 0x77))
-			return 1;
-	}
+		rig->shared->flags[0] += *(volatile unsigned char *)(other + page * PAGE);
+	pause();
 	return 0;
 }
 
@@ -292,14 +287,15 @@ static void test_found(void)
 	struct rig rig;
 	int rc;
 
-	rig_new(&rig, false);
+	rig_new(&rig, true);
 	rig.quiet = true;
-	rig_object(&rig, 200 * PAGE, DENSE);
-	rig_spawn(&rig, write_outside, NULL);
+	rig.config.stream_chunk = PAGE;
+	rig_object(&rig, 30000 * PAGE, DENSE);
+	rig_spawn(&rig, look_outside, NULL);
 	rig_arm(&rig);
 	rc = rig_run(&rig);
-	TAP_OK(!rc && rig_children_ok(&rig) && rig.stats.bytes_found == 20 * PAGE,
-	       "pages written past the pager are kept and counted");
+	TAP_OK(rc == -EEXIST && rig.stats.bytes_found == PAGE && rig.stats.spaces == 1,
+	       "a page instantiated past the pager, perhaps with zeros: it stops, descriptors open");
 	rig_end(&rig);
 }
 
@@ -382,7 +378,9 @@ static int reads_and_writes(struct rig *rig, void *arg)
 	if (*(uint64_t *)(map + 60 * PAGE) != word_at(o, 60, 0) || map[60 * PAGE + 8] != 0x33 || map[61 * PAGE + 7] != 0x33 ||
 	    *(uint64_t *)(map + 61 * PAGE + 8) != word_at(o, 61, 1))
 		return 7;
-	/* write() holds the object's lock while its source, in the same object, is missing */
+	/* write() holds the object's lock while its source, in the same object, is missing; its destination is not */
+	if (!check_pages(o, map + 100 * PAGE, 100, 10))
+		return 10;
 	if (pwrite(o->fd, map + 80 * PAGE, 10 * PAGE, 100 * PAGE) != (ssize_t)(10 * PAGE))
 		return 8;
 	if (!check_pages(o, map + 100 * PAGE, 80, 10))

@@ -137,31 +137,29 @@ static void drop_range(struct pager *p, const struct pager_range *r, uint64_t st
 	object_drop(p, o, offset >> PAGER_PAGE_SHIFT, (offset + (end - start)) >> PAGER_PAGE_SHIFT);
 }
 
-static void punch(struct pager *p, struct space *s, uint64_t start, uint64_t end)
+/*
+ * Which object is at start must be certain: with the wrong one, bytes would be dropped that nobody punched, and old ones
+ * brought back where they were. A table that is in doubt, or says nothing, is not enough.
+ */
+static int punch(struct pager *p, struct space *s, uint64_t start, uint64_t end)
 {
 	while (start < end) {
-		const struct pager_range *r = space_find(s, start);
-		struct pager_range found;
-		uint64_t stop;
+		const struct pager_range *known = space_find(s, start);
+		struct pager_range r = { 0 };
 
-		if (r)
-			found = *r;
-		if ((!r || s->doubtful) && !fault_resolve(p, s, 0, start, &found)) {
-			space_insert(s, &found);
-			r = &found;
-		}
-		if (r) {
-			stop = found.end < end ? found.end : end;
-			drop_range(p, &found, start, stop);
-		} else {
-			size_t next = space_find_next(s, start);
-
-			stop = next < s->n_ranges && s->ranges[next].start < end ? s->ranges[next].start : end;
-			pager_log(p, LOG_WARNING, "%s: MADV_REMOVE at %llx: no object is known there", s->name,
+		if (known && !s->doubtful) {
+			r = *known;
+		} else if (fault_resolve(p, s, 0, start, &r)) {
+			pager_log(p, LOG_ERR, "%s: MADV_REMOVE at %llx: cannot tell which object is there", s->name,
 				  (unsigned long long)start);
+			return -EOPNOTSUPP;
+		} else {
+			space_insert(s, &r);
 		}
-		start = stop;
+		drop_range(p, &r, start, r.end < end ? r.end : end);
+		start = r.end;
 	}
+	return 0;
 }
 
 /*
@@ -183,9 +181,7 @@ static int apply_remove(struct pager *p, struct space *s, const struct uffd_msg 
 	case MADV_DONTNEED_LOCKED:
 		return 0;
 	case MADV_REMOVE:
-		if (start < end && sane(start, end - start))
-			punch(p, s, start, end);
-		return 0;
+		return start < end && sane(start, end - start) ? punch(p, s, start, end) : 0;
 	default:
 		pager_log(p, LOG_ERR, "%s: memory at %llx was dropped and nobody knows whether by MADV_REMOVE", s->name,
 			  (unsigned long long)start);

@@ -171,7 +171,7 @@ static bool drop_truncated(struct pager *p, struct object *o, uint64_t page)
 
 /*
  * Brings in [first, first + count) from source; pages that are not needed (any more) are skipped. *bytes grows by what
- * was really copied. Between two calls others may have been faster: EEXIST means the page is there and stays as it is.
+ * was really copied. A page that somebody else has put there ends the pager while it runs.
  */
 int object_copy(struct pager *p, struct object *o, uint64_t first, uint64_t count, const void *source, uint64_t *bytes)
 {
@@ -210,16 +210,17 @@ int object_copy(struct pager *p, struct object *o, uint64_t first, uint64_t coun
 		switch (err) {
 		case EEXIST:
 			/*
-			 * Only the pager fills registered mappings, so this page came through a descriptor or a mapping
-			 * that nobody registered. It may be a write to keep, so it is kept.
+			 * Only the pager fills registered mappings, so this page came past it: remap_file_pages() has made
+			 * a mapping that nobody watches, or somebody privileged used the object's own file. Whoever it was
+			 * may have seen zeros, and nobody knows which bytes are right now.
 			 */
-			if (!o->found_logged) {
-				pager_log(p, LOG_WARNING, "%s: byte %llu was instantiated past the pager; left as found",
+			p->stats.bytes_found += PAGER_PAGE;
+			if (p->running) {
+				pager_log(p, LOG_ERR, "%s: byte %llu was instantiated past the pager, perhaps with zeros",
 					  o->name, (unsigned long long)((first + i) << PAGER_PAGE_SHIFT));
-				o->found_logged = true;
+				return -EEXIST;
 			}
 			clear_needed(p, o, first + i);
-			p->stats.bytes_found += PAGER_PAGE;
 			i++;
 			break;
 		case EAGAIN:

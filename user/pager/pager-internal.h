@@ -36,7 +36,6 @@ struct object {
 	uint64_t cursor;		/* the background transfer goes on here */
 	uint64_t released;		/* the image's page cache was given back up to here */
 	uint64_t ahead;			/* and asked to be read up to here */
-	bool found_logged;
 };
 
 struct space {

@@ -89,7 +89,7 @@ struct pager_stats {
 	uint64_t bytes_total;		/* image bytes of all objects when pager_run() began */
 	uint64_t bytes_left;		/* of these not yet in */
 	uint64_t bytes_dropped;		/* of these punched by MADV_REMOVE before they were in: never filled */
-	uint64_t bytes_found;		/* of these instantiated by somebody else, past the pager: left as found */
+	uint64_t bytes_found;		/* of these instantiated by somebody else, past the pager, which ends it: -EEXIST */
 	uint64_t bytes_by_fault;	/* brought in by a fault (the whole cluster) */
 	uint64_t bytes_background;	/* brought in by the background transfer */
 	uint64_t faults;		/* fault messages answered */
