@@ -11,7 +11,8 @@ sbindir := $(DESTDIR)$(PREFIX)/sbin
 libexecdir := $(DESTDIR)$(PREFIX)/libexec/memfdcr
 mandir := $(DESTDIR)$(PREFIX)/share/man/man8
 completiondir := $(DESTDIR)$(PREFIX)/share/bash-completion/completions
-dkmsdir := $(DESTDIR)$(PREFIX)/src/memfdcr-$(VERSION)
+# where dkms looks, whatever the prefix
+dkmsdir := /usr/src/memfdcr-$(VERSION)
 
 all: user
 
@@ -26,7 +27,7 @@ help:
 	@echo 'make clean         remove what was built'
 
 user:
-	+$(MAKE) -C user
+	+$(MAKE) -C user PREFIX=$(PREFIX)
 
 module:
 	+$(MAKE) -C $(KDIR) M=$(CURDIR) modules
@@ -40,9 +41,12 @@ install: user
 
 # the sources go where dkms keeps them, so that a new kernel is served long after this directory is gone
 dkms-install:
+	[ ! -e /var/lib/dkms/memfdcr/$(VERSION) ] || dkms remove memfdcr/$(VERSION) --all
+	rm -rf $(dkmsdir)
 	$(INSTALL) -d $(dkmsdir)
 	cp -R Kbuild dkms.conf COPYING kmod $(dkmsdir)/
-	dkms install --force memfdcr/$(VERSION)
+	dkms install memfdcr/$(VERSION)
+	@[ ! -e /sys/module/memfdcr ] || echo 'An older memfdcr is loaded: rmmod memfdcr, then modprobe memfdcr.'
 	modprobe memfdcr
 
 dkms-uninstall:

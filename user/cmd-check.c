@@ -15,10 +15,6 @@
 #include "netlink/genl.h"
 #include "restore/session.h"
 
-#ifndef HOOK_PATH
-#define HOOK_PATH "/usr/libexec/memfdcr/criu-action"
-#endif
-
 /* the oldest CRIU whose images the reader knows; the newest is not limited, what is unknown is restored eagerly */
 #define CRIU_MAJOR 3
 #define CRIU_MINOR 17

@@ -13,7 +13,7 @@ int cmd_criu_action(int argc, char **argv)
 	if (argc > 1 || !action) {
 		fprintf(stderr,
 			"memfdcr: %s is run by CRIU and takes no arguments; put this line into /etc/criu/default.conf:\n"
-			"action-script /usr/libexec/memfdcr/criu-action\n", argv[0]);
+			"action-script " HOOK_PATH "\n", argv[0]);
 		return EXIT_USAGE;
 	}
 	return hook_run(action);

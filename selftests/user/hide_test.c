@@ -110,6 +110,41 @@ static void test_read_only(int dirfd)
 	TAP_OK(all_whole(dirfd), "the files themselves never changed");
 }
 
+/* a mount namespace that was cloned meanwhile keeps the mounts: they must not pass for images any more */
+static void test_cloned(int dirfd)
+{
+	struct hide *h = hide_new(dirfd, scratch);
+	int go[2], status;
+	pid_t child;
+	char c;
+
+	if (pipe(go) || hide_file(h, "pagemap-shmem-1.img"))
+		abort();
+	child = fork();
+	if (!child) {
+		int own;
+
+		close(go[1]);
+		if (unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL))
+			_exit(2);
+		own = open(images, O_RDONLY | O_DIRECTORY);
+		if (!holds(own, "pagemap-shmem-1.img", image, 14))
+			_exit(3);
+		kill(getpid(), SIGSTOP);
+		if (read(go[0], &c, 1))
+			_exit(4);
+		_exit(!holds(own, "pagemap-shmem-1.img", "", 0));
+	}
+	waitpid(child, &status, WUNTRACED);
+	hide_free(h);
+	TAP_OK(all_whole(dirfd), "given back here");
+	close(go[0]);
+	close(go[1]);
+	kill(child, SIGCONT);
+	waitpid(child, &status, 0);
+	TAP_OK(WIFEXITED(status) && !WEXITSTATUS(status), "a stub left in another mount namespace is empty, which CRIU refuses");
+}
+
 /* a daemon that is killed, twice, leaves stubs on stubs */
 static void test_killed(int dirfd)
 {
@@ -161,6 +196,7 @@ int main(void)
 	test_hide(dirfd);
 	test_errors(dirfd);
 	test_read_only(dirfd);
+	test_cloned(dirfd);
 	test_killed(dirfd);
 
 	snprintf(path, sizeof(path), "rm -rf %s", top);

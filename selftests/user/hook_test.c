@@ -154,8 +154,12 @@ static void test_eager(void)
 	       strstr(said, "memfdcr:") ? strstr(said, "memfdcr:") : said);
 	TAP_OK(!hide_present(images_fd), "and sees its own images");
 	TAP_OK(!run_is_empty(), "the daemon is there");
+	ret = run_hook(getpid(), images_fd, "pre-restore", 0);
+	TAP_OK(!ret && !*said, "a second run of the same stage, from a second configuration file, has nothing to do");
 	ret = run_hook(getpid(), images_fd, "post-restore", getpid());
 	TAP_OK(!ret && !*said, "post-restore has nothing to do and nothing to say");
+	ret = run_hook(getpid(), images_fd, "post-restore", getpid());
+	TAP_OK(!ret && !*said, "nor a second time");
 	TAP_OK(daemon_ends(), "the daemon has ended");
 	TAP_OK(log_says("\"data\": eager, nothing is lazy in this restore"), "the log names the objects");
 

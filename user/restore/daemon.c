@@ -234,7 +234,7 @@ static int run(pid_t criu, const char *image_dir, int outcome)
 	return ret;
 }
 
-int daemon_start(pid_t criu, const char *image_dir)
+int daemon_start(pid_t criu, const char *image_dir, bool *decided)
 {
 	int outcome[2], ret = -EPIPE;
 	pid_t child;
@@ -258,5 +258,6 @@ int daemon_start(pid_t criu, const char *image_dir)
 		n = read(outcome[0], &ret, sizeof(ret));
 	while (n < 0 && errno == EINTR);
 	close(outcome[0]);
-	return n == sizeof(ret) ? ret : -EPIPE;
+	*decided = n == sizeof(ret);
+	return *decided ? ret : -EPIPE;
 }

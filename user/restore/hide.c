@@ -113,34 +113,6 @@ int hide_file(struct hide *h, const char *name)
 	return 0;
 }
 
-int hide_undo(struct hide *h)
-{
-	int ret = 0;
-
-	while (h->n_names) {
-		char path[PATH_MAX];
-
-		file_path(h->dirfd, h->names[h->n_names - 1], path, sizeof(path));
-		if (umount2(path, MNT_DETACH | UMOUNT_NOFOLLOW) && errno != EINVAL && !ret)
-			ret = -errno;
-		h->n_names--;
-	}
-	return ret;
-}
-
-void hide_free(struct hide *h)
-{
-	if (!h)
-		return;
-	hide_undo(h);
-	if (h->scratch_mounted)
-		umount2(h->scratch, MNT_DETACH | UMOUNT_NOFOLLOW);
-	if (h->scratch_made)
-		rmdir(h->scratch);
-	free(h->names);
-	free(h);
-}
-
 /* a pagemap with a small file of a tmpfs mounted on it: nobody but us does that */
 static bool is_stub(int dirfd, const char *name)
 {
@@ -158,6 +130,52 @@ static bool is_stub(int dirfd, const char *name)
 	return !statfs(path, &fs) && fs.f_type == TMPFS_MAGIC;
 }
 
+/*
+ * Takes one stub away. First it is emptied: a mount namespace that was cloned meanwhile may have kept the mount, and
+ * CRIU fails on an empty file, while it would restore zeros from a stub.
+ */
+static int unmount_stub(int dirfd, const char *name)
+{
+	char path[PATH_MAX];
+	int fd;
+
+	file_path(dirfd, name, path, sizeof(path));
+	fd = open(path, O_WRONLY | O_TRUNC | O_CLOEXEC | O_NOFOLLOW);
+	if (fd >= 0)
+		close(fd);
+	return umount2(path, MNT_DETACH | UMOUNT_NOFOLLOW) ? -errno : 0;
+}
+
+int hide_undo(struct hide *h)
+{
+	int ret = 0;
+
+	while (h->n_names) {
+		const char *name = h->names[--h->n_names];
+		int err = 0;
+
+		/* somebody else may have unmounted it: never truncate what is not a stub */
+		if (is_stub(h->dirfd, name))
+			err = unmount_stub(h->dirfd, name);
+		if (err && !ret)
+			ret = err;
+	}
+	return ret;
+}
+
+void hide_free(struct hide *h)
+{
+	if (!h)
+		return;
+	hide_undo(h);
+	if (h->scratch_mounted)
+		umount2(h->scratch, MNT_DETACH | UMOUNT_NOFOLLOW);
+	if (h->scratch_made)
+		rmdir(h->scratch);
+	free(h->names);
+	free(h);
+}
+
 static int each_stub(int dirfd, bool clean_up)
 {
 	struct dirent *entry;
@@ -173,18 +191,14 @@ static int each_stub(int dirfd, bool clean_up)
 		return ret;
 	}
 	while ((entry = readdir(dir))) {
-		char path[PATH_MAX];
-
 		/* several may lie on each other after several crashes */
 		while (is_stub(dirfd, entry->d_name)) {
 			n++;
 			if (!clean_up)
 				break;
-			file_path(dirfd, entry->d_name, path, sizeof(path));
-			if (umount2(path, MNT_DETACH | UMOUNT_NOFOLLOW)) {
-				ret = -errno;
+			ret = unmount_stub(dirfd, entry->d_name);
+			if (ret)
 				break;
-			}
 		}
 	}
 	closedir(dir);

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -47,22 +48,53 @@ static int clean_up(void)
 	return ret < 0 ? ret : 0;
 }
 
-static int pre_restore(void)
+/* CRIU may have the hook in two of its configuration files, and then runs it twice at each stage */
+static bool daemon_is_there(pid_t criu)
 {
-	int ret = daemon_start(criu_pid(), image_dir());
+	char directory[PATH_MAX];
+	int fd;
 
-	if (!ret)
-		return 0;
-	if (ret != -EPIPE)
-		return 1;
-	ret = clean_up();
+	if (channel_directory(criu, directory, sizeof(directory)))
+		return false;
+	fd = channel_connect(directory);
+	if (fd < 0)
+		return false;
+	close(fd);
+	return true;
+}
+
+/* without a daemon: CRIU may go on if it sees its own images */
+static int go_on_eagerly(const char *why)
+{
+	char directory[PATH_MAX];
+	int fd = open(image_dir(), O_RDONLY | O_DIRECTORY | O_CLOEXEC), ret;
+	bool hidden = !channel_directory(criu_pid(), directory, sizeof(directory)) && channel_hidden(directory);
+
+	ret = fd < 0 ? 0 : hide_present(fd);
+	if (fd >= 0)
+		close(fd);
+	if (hidden || ret > 0)
+		ret = clean_up();
 	if (ret) {
-		log_error("the daemon died and its stubs cannot be taken off the image directory: %s; umount(8) them (findmnt shows them as \"memfdcr\")",
-			  strerror(-ret));
+		log_error("%s and its stubs cannot be taken off the image directory: %s; umount(8) them (findmnt shows them as \"memfdcr\")",
+			  why, strerror(-ret));
 		return 1;
 	}
-	log_notice("eager restore: the daemon died while it prepared a lazy one");
+	log_notice("eager restore: %s", why);
 	return 0;
+}
+
+static int pre_restore(void)
+{
+	bool decided = false;
+	int ret;
+
+	if (daemon_is_there(criu_pid()))
+		return 0;
+	ret = daemon_start(criu_pid(), image_dir(), &decided);
+	if (decided)
+		return ret ? 1 : 0;
+	return go_on_eagerly(ret == -EPIPE ? "the daemon died while it prepared a lazy one" : strerror(-ret));
 }
 
 static int post_restore(void)
@@ -110,8 +142,10 @@ static int finish_one(const char *name, pid_t root)
 	if (snprintf(directory, sizeof(directory), CHANNEL_ROOT "/%s", name) >= (int)sizeof(directory))
 		return 0;
 	fd = channel_connect(directory);
+	if (fd == -ENOENT || fd == -ECONNREFUSED || fd == -ENOTDIR)
+		return 0;	/* of a daemon that is no more */
 	if (fd < 0)
-		return 0;
+		return fd;
 	ret = channel_request(fd, "finish", root);
 	close(fd);
 	if (ret == CHANNEL_DONE)

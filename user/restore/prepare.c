@@ -18,29 +18,32 @@
 #include "common/log.h"
 #include "restore/session.h"
 
+enum lock {
+	LOCK_ALONE,	/* nobody else reads */
+	LOCK_SHARED,	/* others read, and hide nothing */
+	LOCK_UNKNOWN,	/* a file system without locks: nothing to be sure of, so nothing may be hidden there */
+};
+
 /*
  * Two restores may read one directory. One that hides content there must be alone (exclusive); those that do not hide
  * share. What CRIU itself, without this hook, does at the same time, no lock can know.
  */
-static bool lock_directory(struct session *s)
+static enum lock lock_directory(struct session *s)
 {
 	bool told = false;
 
 	for (;;) {
 		if (!flock(s->dirfd, LOCK_EX | LOCK_NB))
-			return true;
+			return LOCK_ALONE;
 		if (!flock(s->dirfd, LOCK_SH | LOCK_NB))
-			return false;
-		if (errno != EWOULDBLOCK) {
-			/* a file system without locks: nothing to be sure of, so nothing is hidden there */
-			log_warning("cannot lock the image directory: %s", strerror(errno));
-			return false;
-		}
+			return LOCK_SHARED;
+		if (errno != EWOULDBLOCK)
+			return LOCK_UNKNOWN;
 		if (!told)
 			log_notice("another restore has begun from this image directory: waiting until it has read it");
 		told = true;
 		if (kill(s->criu, 0) && errno == ESRCH)
-			return false;
+			return LOCK_UNKNOWN;
 		usleep(20000);
 	}
 }
@@ -130,10 +133,10 @@ bool session_machine_works(struct genl *g, char *reason, size_t size)
 	       khugepaged_is_harmless(reason, size);
 }
 
-static void log_object(const struct plan_object *o)
+static void log_object(const struct plan_object *o, const char *eager)
 {
-	if (o->eager)
-		log_info("object %llu \"%s\": eager, %s", (unsigned long long)o->inode_id, o->name, o->eager);
+	if (eager)
+		log_info("object %llu \"%s\": eager, %s", (unsigned long long)o->inode_id, o->name, eager);
 	else
 		log_info("object %llu \"%s\": lazy, %llu bytes, %llu in the image", (unsigned long long)o->inode_id,
 			 o->name, (unsigned long long)o->size, (unsigned long long)o->bytes);
@@ -145,13 +148,9 @@ static int all_eager(struct session *s, const char *why)
 	size_t i;
 
 	for (i = 0; s->plan && i < s->plan->n_objects; i++) {
-		struct plan_object *o = &s->plan->objects[i];
+		const struct plan_object *o = &s->plan->objects[i];
 
-		if (!o->eager)
-			o->eager = strdup("nothing is lazy in this restore");
-		if (!o->eager)
-			return -ENOMEM;
-		log_object(o);
+		log_object(o, o->eager ? o->eager : "nothing is lazy in this restore");
 	}
 	s->n_eager = s->plan ? s->plan->n_objects : 0;
 	if (why)
@@ -257,7 +256,7 @@ static void log_plan(struct session *s)
 	size_t i;
 
 	for (i = 0; i < s->plan->n_objects; i++)
-		log_object(&s->plan->objects[i]);
+		log_object(&s->plan->objects[i], s->plan->objects[i].eager);
 	s->n_lazy = s->n_objects;
 	s->n_eager = s->plan->n_objects - s->n_objects;
 }
@@ -266,11 +265,11 @@ int session_prepare(struct session *s)
 {
 	const struct plan_options options = { .min_size = s->config.min_size };
 	char text[512];
-	bool alone = lock_directory(s);
+	enum lock lock = lock_directory(s);
 	int ret;
 
-	ret = alone ? hide_clean_up(s->dirfd) : hide_present(s->dirfd);
-	if (ret > 0 && alone) {
+	ret = lock == LOCK_ALONE ? hide_clean_up(s->dirfd) : hide_present(s->dirfd);
+	if (ret > 0 && lock == LOCK_ALONE) {
 		log_warning("took away %d stubs of an earlier restore that was killed; the images are whole", ret);
 	} else if (ret) {
 		log_error("the image directory shows stubs of another restore and cannot be cleaned: %s; umount(8) them (findmnt shows them as \"memfdcr\")",
@@ -290,8 +289,9 @@ int session_prepare(struct session *s)
 		return all_eager(s, NULL);
 	if (!*s->directory)
 		return all_eager(s, "cannot write below " CHANNEL_ROOT);
-	if (!alone)
-		return all_eager(s, "another restore is reading from this image directory");
+	if (lock != LOCK_ALONE)
+		return all_eager(s, lock == LOCK_SHARED ? "another restore is reading from this image directory" :
+				    "the image directory cannot be locked (flock)");
 
 	s->genl = genl_open();
 	if (!s->genl) {

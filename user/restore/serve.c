@@ -73,20 +73,36 @@ static int look_up_thread(const struct session *s, pid_t tid, uint64_t addr, str
 	return ret;
 }
 
+/* what is known of a space, also of a forked child's; NULL: no memory */
+static struct session_space *space_at(struct session *s, unsigned int number)
+{
+	while (s->n_spaces <= number) {
+		struct session_space *spaces = reallocarray(s->spaces, s->n_spaces + 1, sizeof(*spaces));
+
+		if (!spaces)
+			return NULL;
+		s->spaces = spaces;
+		spaces[s->n_spaces++] = (struct session_space){ .pagemap_fd = -1 };
+	}
+	return &s->spaces[number];
+}
+
 static int resolve(void *data, unsigned int space, pid_t tid, uint64_t addr, struct pager_range *range)
 {
 	const struct session *s = data;
 
-	if (space < s->n_spaces)
+	if (space < s->n_spaces && s->spaces[space].pid)
 		return look_up(s, s->spaces[space].pid, addr, range);
 	return look_up_thread(s, tid, addr, range);
 }
 
-/* a guarded userfaultfd says it in the message itself */
+/* a guarded userfaultfd says it in the message itself, and who it was: a process stays in its address space */
 static int advice(void *data, unsigned int space, const struct uffd_msg *msg)
 {
-	(void)data;
-	(void)space;
+	struct session_space *known = space_at(data, space);
+
+	if (known && !known->pid)
+		known->pid = msg->reserved3;
 	if (msg->reserved2 == MADV_DONTNEED || msg->reserved2 == MADV_REMOVE)
 		return msg->reserved2;
 	return -ENODATA;
@@ -129,35 +145,49 @@ const struct pager_ops session_pager_ops = {
 	.log = pager_log,
 };
 
-/* whether a process at or below root maps an object that is not complete yet */
-static bool concerns(const struct session *s, pid_t root)
+static bool maps_ours(const struct session *s, const struct mapping_list *maps)
+{
+	size_t i, k;
+
+	for (i = 0; i < maps->n; i++)
+		for (k = 0; k < s->n_objects; k++)
+			if (s->objects[k].number >= 0 && maps->v[i].ino == s->objects[k].ino &&
+			    maps->v[i].dev == s->objects[k].dev)
+				return true;
+	return false;
+}
+
+/* whether a process at or below root maps an object that is not complete yet: 1, 0, or a negative errno: not known */
+static int concerns(const struct session *s, pid_t root)
 {
 	struct process_list tree;
-	bool found = false;
-	size_t i, k, l;
+	int ret = process_tree(root, &tree);
+	size_t i;
 
-	if (process_tree(root, &tree))
-		return false;
-	for (i = 0; !found && i < tree.n; i++) {
+	if (ret)
+		return ret;
+	for (i = 0; !ret && i < tree.n; i++) {
 		struct mapping_list maps;
 
-		if (process_mappings(tree.v[i].pid, &maps))
+		ret = process_mappings(tree.v[i].pid, &maps);
+		if (ret == -ESRCH) {
+			ret = 0;	/* it has just ended */
 			continue;
-		for (k = 0; !found && k < maps.n; k++)
-			for (l = 0; !found && l < s->n_objects; l++)
-				found = s->objects[l].number >= 0 && maps.v[k].ino == s->objects[l].ino &&
-					maps.v[k].dev == s->objects[l].dev;
+		}
+		if (ret)
+			break;
+		ret = maps_ours(s, &maps);
 		mapping_list_free(&maps);
 	}
 	process_list_free(&tree);
-	return found;
+	return ret;
 }
 
 static void take_request(void *data, int listen_fd)
 {
 	struct session *s = data;
 	char verb[16];
-	int *finishers, fd;
+	int *finishers, fd, ret;
 	pid_t pid;
 
 	(void)listen_fd;
@@ -165,17 +195,16 @@ static void take_request(void *data, int listen_fd)
 	if (fd < 0)
 		return;
 	if (strcmp(verb, "finish")) {
-		channel_send(fd, "result %d", CHANNEL_FAILED);
+		/* armed already: CRIU may have the hook in two of its configuration files */
+		channel_send(fd, "result %d", strcmp(verb, "arm") ? CHANNEL_FAILED : CHANNEL_DONE);
 		close(fd);
 		return;
 	}
-	if (!concerns(s, pid)) {
-		channel_send(fd, "result %d", CHANNEL_NOT_CONCERNED);
-		close(fd);
-		return;
-	}
-	finishers = reallocarray(s->finishers, s->n_finishers + 1, sizeof(*finishers));
+	ret = concerns(s, pid);
+	finishers = ret > 0 ? reallocarray(s->finishers, s->n_finishers + 1, sizeof(*finishers)) : NULL;
 	if (!finishers) {
+		/* not known, or no memory to remember: whoever asks must not go on */
+		channel_send(fd, "result %d", ret ? CHANNEL_FAILED : CHANNEL_NOT_CONCERNED);
 		close(fd);
 		return;
 	}
@@ -200,9 +229,9 @@ static void summary(const struct session *s, int result)
 	pager_get_stats(s->pager, &stats);
 	log_line(result && result != -ESRCH ? LOG_ERR : LOG_INFO,
 		 "summary: objects lazy %zu eager %zu, bytes %" PRIu64 " (fault %" PRIu64 ", background %" PRIu64
-		 ", dropped %" PRIu64 "), faults %" PRIu64 ", duration %" PRIu64 ".%03" PRIu64 " s%s",
+		 ", dropped %" PRIu64 "%s), faults %" PRIu64 ", duration %" PRIu64 ".%03" PRIu64 " s%s",
 		 s->n_lazy, s->n_eager, stats.bytes_total, stats.bytes_by_fault, stats.bytes_background,
-		 stats.bytes_dropped, stats.faults, stats.elapsed_us / 1000000, stats.elapsed_us / 1000 % 1000,
+		 stats.bytes_dropped, stats.bytes_found ? ", and some found past the pager" : "", stats.faults, stats.elapsed_us / 1000000, stats.elapsed_us / 1000 % 1000,
 		 !result ? "" : result == -ESRCH ? ", incomplete: the processes are gone" : ", incomplete: failed");
 }
 
