@@ -5,7 +5,6 @@
  * Mappings are paired with objects by the addresses in the images, never by name: two memfds may share a name, and
  * CRIU has mappings of its own in the tasks.
  */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -14,6 +13,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "common/log.h"
@@ -168,26 +168,32 @@ err:
 	return -ENOENT;
 }
 
-/*
- * With --inherit-fd CRIU takes a memfd from its caller, content and all, and reads no image for it. Such a descriptor
- * is still open in the CRIU process; those that CRIU makes itself are open in the tasks only.
- */
-static bool inherited(const struct session *s, const struct session_object *o)
+static bool before(const struct statx_timestamp *t, const struct timespec *than)
 {
-	struct dirent *entry;
-	bool found = false;
-	struct stat st;
-	char path[64];
-	DIR *dir;
+	return t->tv_sec < than->tv_sec || (t->tv_sec == than->tv_sec && t->tv_nsec < than->tv_nsec);
+}
 
-	snprintf(path, sizeof(path), "/proc/%d/fd", (int)s->criu);
-	dir = opendir(path);
-	while (dir && !found && (entry = readdir(dir)))
-		found = !fstatat(dirfd(dir), entry->d_name, &st, 0) && S_ISREG(st.st_mode) &&
-			(uint64_t)st.st_ino == o->ino && (uint64_t)st.st_dev == o->dev;
-	if (dir)
-		closedir(dir);
-	return found;
+/*
+ * With --inherit-fd CRIU takes a memfd from its caller, content and all, and reads no image for it. Such an object is
+ * older than the restore, and CRIU's own are not. 1: inherited; 0: not; or a negative errno: cannot tell.
+ */
+static int inherited(const struct session *s, const struct session_object *o, int fd)
+{
+	struct statx stx;
+	int ret = 0;
+
+	if (statx(fd, "", AT_EMPTY_PATH, STATX_BTIME | STATX_BLOCKS, &stx))
+		ret = -errno;
+	else if (!(stx.stx_mask & STATX_BTIME))
+		ret = -EOPNOTSUPP;
+	else if (before(&stx.stx_btime, &s->began))
+		/* an empty one may be CRIU's after all, with the clock set back: to leave it so would mean zeros */
+		ret = stx.stx_blocks ? 1 : -EAGAIN;
+	if (ret < 0)
+		log_error("object %llu \"%s\": cannot tell whether CRIU made it or was given it (--inherit-fd): %s",
+			  (unsigned long long)o->plan->inode_id, o->plan->name,
+			  ret == -EAGAIN ? "it is empty and older than this restore" : strerror(-ret));
+	return ret;
 }
 
 static int add_object(struct session *s, struct session_object *o, int fd)
@@ -300,7 +306,12 @@ static int take_object(struct session *s, struct session_object *o, struct tree 
 	fd = find_object(s, o, tree);
 	if (fd < 0)
 		return fd;
-	if (inherited(s, o)) {
+	ret = inherited(s, o, fd);
+	if (ret < 0) {
+		close(fd);
+		return ret;
+	}
+	if (ret) {
 		log_info("object %llu \"%s\": left as it is, CRIU was given it (--inherit-fd)",
 			 (unsigned long long)o->plan->inode_id, o->plan->name);
 		close(fd);

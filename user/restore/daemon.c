@@ -15,6 +15,7 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "common/log.h"
@@ -197,6 +198,7 @@ static int run(pid_t criu, const char *image_dir, int outcome)
 	char text[512];
 	int criu_fd, ret;
 
+	clock_gettime(CLOCK_REALTIME_COARSE, &s.began);
 	become_daemon();
 	s.dirfd = open(image_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	criu_fd = syscall(SYS_pidfd_open, criu, 0);

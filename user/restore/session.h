@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
+#include <time.h>
 
 #include "common/config.h"
 #include "criu/plan.h"
@@ -36,6 +37,7 @@ struct session_space {
 
 struct session {
 	pid_t criu;
+	struct timespec began;	/* before CRIU made any object; by the clock of inode times (CLOCK_REALTIME_COARSE) */
 	int dirfd;		/* the image directory; its flock() says who reads from it */
 	int listen_fd;		/* -1: no channel */
 	char directory[PATH_MAX];	/* of the channel; empty: none */
