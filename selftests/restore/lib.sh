@@ -77,7 +77,8 @@ end_all() {
 	done
 }
 
-leftovers() { pgrep -x 'shmtest|criu|memfdcr-pager'; }
+# one by one: older versions of pgrep refuse a longer pattern
+leftovers() { { pgrep -x shmtest; pgrep -x criu; pgrep -x memfdcr-pager; } | grep .; }
 
 # use_scripts SCRIPT...: CRIU's configuration has these action scripts, run in this order. CRIU puts each new one before
 # those it has already.
