@@ -77,8 +77,7 @@ end_all() {
 	done
 }
 
-# one by one: older versions of pgrep refuse a longer pattern
-leftovers() { { pgrep -x shmtest; pgrep -x criu; pgrep -x memfdcr-pager; } | grep .; }
+leftovers() { pgrep -x 'shmtest|criu|memfdcr-pager'; }
 
 # use_scripts SCRIPT...: CRIU's configuration has these action scripts, run in this order. CRIU puts each new one before
 # those it has already.
