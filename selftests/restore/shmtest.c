@@ -449,6 +449,22 @@ static void write_one(const struct object *o, size_t page, uint64_t *seed)
 	check_page(o, p, page, gen + 1, false, "after a write");
 }
 
+/* MADV_REMOVE by a forked child, and at a place that only the child has: nobody has told the pager of either */
+static void remove_in_child(const char *start, size_t length)
+{
+	int status = -1;
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		void *to = mmap(NULL, length, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+		to = mremap((void *)start, length, length, MREMAP_MAYMOVE | MREMAP_FIXED, to);
+		_exit(to == MAP_FAILED || madvise(to, length, MADV_REMOVE) ? 1 : 0);
+	}
+	if (pid < 0 || waitpid(pid, &status, 0) != pid || status)
+		mishap("MADV_REMOVE in a child");
+}
+
 static void *writer(void *arg)
 {
 	uint64_t seed = 77 + role;
@@ -464,7 +480,9 @@ static void *writer(void *arg)
 				continue;
 			if (in_range(o, 96) && owner(o, 96) == role) {
 				if ((gen + 1) & 1) {
-					if (madvise(o->map + 96 * PAGE, 64 * PAGE, MADV_REMOVE))
+					if (index_of(o) & 1)
+						remove_in_child(o->map + 96 * PAGE, 64 * PAGE);
+					else if (madvise(o->map + 96 * PAGE, 64 * PAGE, MADV_REMOVE))
 						mishap("MADV_REMOVE of a range");
 					atomic_fetch_add(&advices, 1);
 				} else {
