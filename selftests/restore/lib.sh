@@ -32,11 +32,24 @@ run_test() {
 		tests_failed=$((tests_failed + 1))
 		echo "not ok $tests_run - $meaning"
 		tail -n 60 "$log" | sed 's/^/# /'
+		show_state "$base/$name" | sed 's/^/# /'
 		;;
 	esac
 	echo "# ${name#test_}: $(seconds_since "$began") s"
 	end_all
 	[ "$status" != 0 ] || rm -rf "${base:?}/$name"
+}
+
+# show_state DIRECTORY: what a failed test leaves: the hook's log, who still runs, and where in the kernel
+show_state() {
+	local pid thread
+	tail -n 40 "$1/$restore_log" 2>/dev/null || true
+	dmesg | tail -n 8
+	for pid in $(leftovers 2>/dev/null); do
+		for thread in "/proc/$pid/task"/*; do
+			echo "$pid/${thread##*/}: $(cat "$thread/comm"): $(head -n 4 "$thread/stack" | awk '{ print $2 }' | xargs)"
+		done 2>/dev/null
+	done
 }
 
 finish_tests() {
@@ -77,7 +90,8 @@ end_all() {
 	done
 }
 
-leftovers() { pgrep -x 'shmtest|criu|memfdcr-pager'; }
+# old versions of pgrep think the pattern too long for a name, say so, and do what is wanted
+leftovers() { pgrep -x 'shmtest|criu|memfdcr-pager' 2>/dev/null; }
 
 # use_scripts SCRIPT...: CRIU's configuration has these action scripts, run in this order. CRIU puts each new one before
 # those it has already.
