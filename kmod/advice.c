@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Which madvise() raised an UFFD_EVENT_REMOVE: the event itself does not say.
+ * Which madvise() raised an UFFD_EVENT_REMOVE, and of which file: the event itself does not say. By the time that the
+ * event has been read its caller goes on, and may have unmapped the place, or exited.
  *
  * All of them come out of userfaultfd_remove(), in the thread that called madvise(), process_madvise() or whose
- * io_uring request a worker carries out. A probe there notes context, range and advice before the event can be read;
- * reading the event takes the note away. The advice is in the registers that the thread entered the kernel with, and
+ * io_uring request a worker carries out. A probe there notes context, range, file and advice before the event can be
+ * read; reading the event takes the note away. The advice is in the registers that the thread entered the kernel with, and
  * for io_uring's workers, which never entered it, in the arguments of do_madvise().
  *
  * Two threads may raise events with the very same range and different advice at the same time. Which is which cannot
@@ -13,14 +14,13 @@
  * MADV_REMOVE. So does, harmlessly, a later event on a range whose MADV_REMOVE was killed before its event was read.
  */
 #include <linux/compat.h>
+#include <linux/fs.h>
 #include <linux/hash.h>
 #include <linux/hashtable.h>
 #include <linux/kprobes.h>
 #include <linux/mm.h>
 #include <linux/mman.h>
 #include <linux/mutex.h>
-#include <linux/pid.h>
-#include <linux/pid_namespace.h>
 #include <linux/sched.h>
 #include <linux/sched/task_stack.h>
 #include <linux/spinlock.h>
@@ -46,9 +46,7 @@ static DEFINE_HASHTABLE(known, 8);
 #define UNKNOWN_EVENTS 256
 static struct {
 	const struct userfaultfd_ctx *ctx;
-	unsigned long start, end;
-	u16 advice;
-	pid_t process;
+	struct memfdcr_event event;
 } unknown[UNKNOWN_EVENTS];
 static u64 n_unknown;		/* so many came by; the last is at (n_unknown - 1) % UNKNOWN_EVENTS */
 
@@ -132,16 +130,14 @@ static struct memfdcr_advice *find(const struct userfaultfd_ctx *ctx)
 	return NULL;
 }
 
-static void note(struct memfdcr_advice *a, unsigned long start, unsigned long end, u16 advice, pid_t process)
+static void note(struct memfdcr_advice *a, const struct memfdcr_event *event)
 {
 	struct memfdcr_event *e;
 
 	for (e = a->events; e < a->events + MEMFDCR_EVENTS; e++) {
 		if (e->used)
 			continue;
-		*e = (struct memfdcr_event){
-			.start = start, .end = end, .advice = advice, .process = process, .used = true,
-		};
+		*e = *event;
 		return;
 	}
 	a->lost = true;
@@ -151,28 +147,33 @@ static void note(struct memfdcr_advice *a, unsigned long start, unsigned long en
 static int remove_entered(struct kprobe *kp, struct pt_regs *regs)
 {
 	const struct vm_area_struct *vma = (void *)regs_get_kernel_argument(regs, 0);
-	unsigned long start = regs_get_kernel_argument(regs, 1), end = regs_get_kernel_argument(regs, 2);
 	const struct userfaultfd_ctx *ctx = vma->vm_userfaultfd_ctx.ctx;
+	struct memfdcr_event event = {
+		.start = regs_get_kernel_argument(regs, 1),
+		.end = regs_get_kernel_argument(regs, 2),
+		.used = true,
+	};
 	struct memfdcr_advice *a;
 	unsigned long flags;
-	u16 advice;
 
 	if (!ctx || !(READ_ONCE(ctx->features) & UFFD_FEATURE_EVENT_REMOVE))
 		return 0;
+	/* the caller has the mapping locked, and the mapping has the file */
+	if (vma->vm_file) {
+		event.ino = file_inode(vma->vm_file)->i_ino;
+		event.offset = ((u64)vma->vm_pgoff << PAGE_SHIFT) + (event.start - vma->vm_start);
+	}
 	raw_spin_lock_irqsave(&lock, flags);
-	advice = advice_of_current();
+	event.advice = advice_of_current();
 	a = find(ctx);
 	if (a) {
-		note(a, start, end, advice, task_tgid_nr(current));
+		note(a, &event);
 	} else if (READ_ONCE(ctx->features) & UFFD_FEATURE_EVENT_FORK) {
 		/* only these have children that become known later; and only privileged processes have these */
 		unsigned int i = n_unknown++ % UNKNOWN_EVENTS;
 
 		unknown[i].ctx = ctx;
-		unknown[i].start = start;
-		unknown[i].end = end;
-		unknown[i].advice = advice;
-		unknown[i].process = task_tgid_nr(current);
+		unknown[i].event = event;
 	}
 	raw_spin_unlock_irqrestore(&lock, flags);
 	return 0;
@@ -337,7 +338,7 @@ void memfdcr_advice_add(struct memfdcr_advice *a, const struct userfaultfd_ctx *
 		unsigned int i = since % UNKNOWN_EVENTS;
 
 		if (unknown[i].ctx == ctx)
-			note(a, unknown[i].start, unknown[i].end, unknown[i].advice, unknown[i].process);
+			note(a, &unknown[i].event);
 	}
 	raw_spin_unlock_irqrestore(&lock, flags);
 }
@@ -357,60 +358,47 @@ void memfdcr_advice_del(struct memfdcr_advice *a)
 	raw_spin_unlock_irqrestore(&lock, flags);
 }
 
-/* a process as the current one sees it; 0: not at all, or it is gone */
-static u32 seen_from_here(pid_t process)
-{
-	struct pid *pid;
-	u32 nr = 0;
-
-	rcu_read_lock();
-	pid = find_pid_ns(process, &init_pid_ns);
-	if (pid)
-		nr = pid_vnr(pid);
-	rcu_read_unlock();
-	return nr;
-}
-
 /**
- * memfdcr_advice_take() - the advice behind an event that has been read
+ * memfdcr_advice_take() - complete an UFFD_EVENT_REMOVE message that has been read
  * @a: the userfaultfd it was read from
- * @start: first byte of the event's range
- * @end: end of the event's range
- * @process: gets the thread group that raised it, in the caller's pid namespace; 0: not known
+ * @msg: gets the advice in reserved2 (MADV_DONTNEED, MADV_REMOVE, MEMFDCR_ADVICE_UNKNOWN), the low half of the inode
+ *	number in reserved3, and the offset in the file in arg.reserved.reserved3
  *
  * Context: any.
- * Return: MADV_DONTNEED, MADV_REMOVE or MEMFDCR_ADVICE_UNKNOWN.
  */
-u16 memfdcr_advice_take(struct memfdcr_advice *a, unsigned long start, unsigned long end, u32 *process)
+void memfdcr_advice_take(struct memfdcr_advice *a, struct uffd_msg *msg)
 {
+	bool uncertain, removes = false, differ = false;
 	struct memfdcr_event *e, *taken = NULL;
-	bool uncertain, removes = false;
 	unsigned long flags;
-	pid_t raised_by = 0;
 
 	raw_spin_lock_irqsave(&lock, flags);
 	uncertain = a->lost;
 	for (e = a->events; e < a->events + MEMFDCR_EVENTS; e++) {
-		if (!e->used || e->start != start || e->end != end)
+		if (!e->used || e->start != msg->arg.remove.start || e->end != msg->arg.remove.end)
 			continue;
 		if (e->advice == MADV_REMOVE)
 			removes = true;
 		if (e->advice == MEMFDCR_ADVICE_UNKNOWN)
 			uncertain = true;
+		if (taken && (e->ino != taken->ino || e->offset != taken->offset))
+			differ = true;
 		/* a MADV_REMOVE goes last: as long as it may still be to come, there is a note of it */
 		if (!taken || taken->advice == MADV_REMOVE)
 			taken = e;
 	}
 	if (taken) {
 		taken->used = false;
-		raised_by = taken->process;
+		msg->reserved3 = taken->ino;
+		msg->arg.reserved.reserved3 = taken->offset;
 	} else {
 		uncertain = true;
 	}
 	raw_spin_unlock_irqrestore(&lock, flags);
 
-	*process = raised_by ? seen_from_here(raised_by) : 0;
-	if (uncertain)
-		return MEMFDCR_ADVICE_UNKNOWN;
-	return removes ? MADV_REMOVE : MADV_DONTNEED;
+	/* the mapping there was replaced between two calls: which of the two files this is about cannot be told */
+	if (uncertain || (removes && differ))
+		msg->reserved2 = MEMFDCR_ADVICE_UNKNOWN;
+	else
+		msg->reserved2 = removes ? MADV_REMOVE : MADV_DONTNEED;
 }

@@ -6,14 +6,16 @@
 #include <linux/list.h>
 #include <linux/types.h>
 
+struct uffd_msg;
 struct userfaultfd_ctx;
 
 /* an event on its way: raised, and not yet read */
 struct memfdcr_event {
 	unsigned long start, end;
+	unsigned long ino;	/* of the file that is mapped there; 0: none */
+	u64 offset;		/* of start in that file, bytes */
 	u16 advice;
 	bool used;
-	pid_t process;	/* thread group that raised it, in the initial pid namespace */
 };
 
 #define MEMFDCR_EVENTS 128
@@ -38,6 +40,6 @@ void memfdcr_advice_put(void);
 u64 memfdcr_advice_now(void);
 void memfdcr_advice_add(struct memfdcr_advice *a, const struct userfaultfd_ctx *ctx, u64 since);
 void memfdcr_advice_del(struct memfdcr_advice *a);
-u16 memfdcr_advice_take(struct memfdcr_advice *a, unsigned long start, unsigned long end, u32 *process);
+void memfdcr_advice_take(struct memfdcr_advice *a, struct uffd_msg *msg);
 
 #endif

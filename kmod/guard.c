@@ -358,8 +358,7 @@ static ssize_t guard_read_iter(struct kiocb *iocb, struct iov_iter *to)
 		child = NULL;
 		fd = -1;
 		if (msg.event == UFFD_EVENT_REMOVE) {
-			msg.reserved2 = memfdcr_advice_take(&g->advice, msg.arg.remove.start, msg.arg.remove.end,
-							    &msg.reserved3);
+			memfdcr_advice_take(&g->advice, &msg);
 		} else if (msg.event == UFFD_EVENT_FORK) {
 			fd = guard_child(g, msg.arg.fork.ufd, since, &child);
 			if (fd < 0) {

@@ -69,8 +69,9 @@ static void wait_start(void)
 		EXPECT_EQ((unsigned long)region + (from) * PAGE, msg_.arg.remove.start);	\
 		EXPECT_EQ((unsigned long)region + ((from) + (pages)) * PAGE, msg_.arg.remove.end); \
 		EXPECT_EQ(advice, msg_.reserved2);						\
-		/* its process, as we know it */						\
-		EXPECT_EQ((__u32)self->pid, msg_.reserved3);					\
+		/* which file, and where in it */						\
+		EXPECT_EQ((__u32)region_ino, msg_.reserved3);					\
+		EXPECT_EQ((from) * PAGE, msg_.arg.reserved.reserved3);				\
 	} while (0)
 
 static int each_advice(void *arg)
@@ -91,6 +92,35 @@ TEST_F(advice, told_apart)
 	EXPECT_REMOVE(self->uffd, 0, 4, MADV_REMOVE);
 	EXPECT_EQ(0, process_end(self->pid, LONG));
 	self->pid = 0;
+}
+
+/* Moves the mapping where nobody has been told of it, and is gone when the message about it is looked at. */
+static int remove_elsewhere(void *to)
+{
+	wait_start();
+	if (mremap(region + 10 * PAGE, 8 * PAGE, 8 * PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, to) != to)
+		return 1;
+	return madvise((char *)to + PAGE, 2 * PAGE, MADV_REMOVE);
+}
+
+TEST_F(advice, names_the_file)
+{
+	char *to = mmap(NULL, 8 * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	struct uffd_msg msg = { 0 };
+
+	watch(_metadata, self, remove_elsewhere, to, region, PAGES * PAGE);
+	ASSERT_EQ(0, uffd_read(self->uffd, &msg, LONG));
+	EXPECT_EQ(UFFD_EVENT_REMAP, msg.event);
+	EXPECT_EQ(0, msg.reserved3);
+	ASSERT_EQ(0, uffd_read(self->uffd, &msg, LONG));
+	EXPECT_EQ(0, process_end(self->pid, LONG));
+	self->pid = 0;
+	EXPECT_EQ(UFFD_EVENT_REMOVE, msg.event);
+	EXPECT_EQ((unsigned long)to + PAGE, msg.arg.remove.start);
+	EXPECT_EQ((unsigned long)to + 3 * PAGE, msg.arg.remove.end);
+	EXPECT_EQ(MADV_REMOVE, msg.reserved2);
+	EXPECT_EQ((__u32)region_ino, msg.reserved3);
+	EXPECT_EQ(11 * PAGE, msg.arg.reserved.reserved3);
 }
 
 /* the kernel's own userfaultfd says nothing */

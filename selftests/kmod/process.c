@@ -14,6 +14,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 #include "process.h"
@@ -21,6 +22,7 @@
 
 struct board *board;
 unsigned char *region;
+ino_t region_ino;
 
 static void die(const char *what)
 {
@@ -36,9 +38,11 @@ static void pause_ms(int milliseconds)
 void process_prepare(void)
 {
 	int fd = memfd_create("region", MFD_CLOEXEC);
+	struct stat st;
 
-	if (fd < 0 || ftruncate(fd, PAGES * PAGE))
+	if (fd < 0 || ftruncate(fd, PAGES * PAGE) || fstat(fd, &st))
 		die("memfd");
+	region_ino = st.st_ino;
 	region = mmap(NULL, PAGES * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	board = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (region == MAP_FAILED || board == MAP_FAILED)

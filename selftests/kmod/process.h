@@ -28,6 +28,7 @@ struct board {
 
 extern struct board *board;
 extern unsigned char *region;		/* PAGES pages of a memfd, MAP_SHARED, all missing */
+extern ino_t region_ino;		/* of that memfd */
 
 /* maps board and region; before a target is forked */
 void process_prepare(void);

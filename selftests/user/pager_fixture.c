@@ -195,12 +195,15 @@ static int rig_resolve(void *data, unsigned int space, pid_t tid, uint64_t addre
  * tests let no two threads of a process advise about the same memory. A call that covers several mappings makes a
  * message for each; the last one ends where the call ends.
  */
-static int rig_advice(void *data, unsigned int space, const struct uffd_msg *msg)
+static int rig_advice(void *data, unsigned int space, const struct uffd_msg *msg, unsigned int *object,
+		      uint64_t *offset)
 {
 	struct rig *rig = data;
 	pid_t pid = pid_of(rig, space);
 	unsigned int n = __atomic_load_n(&rig->shared->n_slots, __ATOMIC_ACQUIRE);
 
+	(void)object;
+	(void)offset;
 	for (unsigned int i = rig->first_slot; i < n && i < MAX_SLOTS; i++) {
 		struct slot *s = &rig->shared->slots[i];
 		int posted = __atomic_load_n(&s->posted, __ATOMIC_ACQUIRE);

@@ -181,22 +181,25 @@ static void test_old_shrink(void)
 	fake_end(&f);
 }
 
-static int fixed_resolve(void *data, unsigned int space, pid_t tid, uint64_t address, struct pager_range *range)
-{
-	(void)data;
-	(void)space;
-	(void)tid;
-	if (address < BASE + 500 * PAGE || address >= BASE + 600 * PAGE)
-		return -ENOENT;
-	*range = (struct pager_range){ BASE + 500 * PAGE, BASE + 600 * PAGE, 0, 1 };
-	return 0;
-}
-
-static int always_remove(void *data, unsigned int space, const struct uffd_msg *msg)
+static int always_remove(void *data, unsigned int space, const struct uffd_msg *msg, unsigned int *object,
+			 uint64_t *offset)
 {
 	(void)data;
 	(void)space;
 	(void)msg;
+	(void)object;
+	(void)offset;
+	return MADV_REMOVE;
+}
+
+/* knows what is at BASE + 500 pages, and talks nonsense about all that is beyond 600 */
+static int remove_of_known(void *data, unsigned int space, const struct uffd_msg *msg, unsigned int *object,
+			   uint64_t *offset)
+{
+	(void)data;
+	(void)space;
+	*object = msg->arg.remove.start < BASE + 600 * PAGE ? 1 : 99;
+	*offset = msg->arg.remove.start - (BASE + 500 * PAGE);
 	return MADV_REMOVE;
 }
 
@@ -210,8 +213,6 @@ static void test_swapped(void)
 	/* a fork whose event came before that of the remap it happened after */
 	if (!TAP_OK(fake_new(&f) && !pipe2(pipes, O_CLOEXEC), "a table and a forked child"))
 		return;
-	f.rig.pager->ops.resolve = fixed_resolve;
-	f.rig.pager->ops.advice = always_remove;
 	TAP_OK(!tell(&f, (struct uffd_msg){ .event = UFFD_EVENT_FORK, .arg.fork.ufd = (uint32_t)pipes[0] }) &&
 	       f.rig.forked == 1 && f.rig.pager->n_spaces == 2 && object_page(f.rig.pager->spaces[1], 50) == 50,
 	       "a fork event makes a space with the parent's table");
@@ -219,17 +220,28 @@ static void test_swapped(void)
 	child = f.rig.pager->spaces[1];
 	TAP_OK(!child->doubtful && !tell_remap(&f, 0, 300, 10) && child->doubtful, "a remap close to a fork leaves a doubt");
 
-	/* in a space in doubt a punch goes where resolve says, not where the table says */
+	/* a punch goes where the owner says, not where the table says; in a space in doubt the table does not count */
+	f.rig.pager->ops.advice = remove_of_known;
 	space_insert(child, &wrong);
 	close(f.in);
 	f.in = pipes[1];
 	f.space = child;
 	TAP_OK(!tell_range(&f, UFFD_EVENT_REMOVE, 510, 520) && object_needs(f.rig.pager->objects[0], 15) &&
 	       !object_needs(f.rig.pager->objects[1], 15) && f.rig.pager->stats.bytes_dropped == 10 * PAGE,
-	       "MADV_REMOVE in doubt drops the right object's pages");
+	       "MADV_REMOVE drops the pages that the owner names");
+	TAP_OK(tell_range(&f, UFFD_EVENT_REMOVE, 700, 710) == -EINVAL && f.rig.pager->stats.bytes_dropped == 10 * PAGE,
+	       "MADV_REMOVE of an object that is none drops nothing and stops the pager");
+	f.rig.pager->ops.advice = always_remove;
+	TAP_OK(tell_range(&f, UFFD_EVENT_REMOVE, 520, 530) == -EOPNOTSUPP &&
+	       f.rig.pager->stats.bytes_dropped == 10 * PAGE,
+	       "MADV_REMOVE that only a table in doubt explains drops nothing and stops the pager");
+	child->doubtful = false;
 	TAP_OK(tell_range(&f, UFFD_EVENT_REMOVE, 700, 710) == -EOPNOTSUPP &&
 	       f.rig.pager->stats.bytes_dropped == 10 * PAGE,
 	       "MADV_REMOVE where no object is known drops nothing and stops the pager");
+	TAP_OK(!tell_range(&f, UFFD_EVENT_REMOVE, 520, 530) && !object_needs(f.rig.pager->objects[0], 25) &&
+	       f.rig.pager->stats.bytes_dropped == 20 * PAGE,
+	       "MADV_REMOVE that a table explains drops its pages");
 	fake_end(&f);
 }
 

@@ -8,6 +8,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -125,41 +126,47 @@ static void apply_unmap(struct pager *p, struct space *s, const struct uffd_msg 
 		pager_log(p, LOG_WARNING, "%s: no memory for splitting a range", s->name);
 }
 
-static void drop_range(struct pager *p, const struct pager_range *r, uint64_t start, uint64_t end)
+static int drop_range(struct pager *p, struct space *s, unsigned int object, uint64_t offset, uint64_t length)
 {
-	struct object *o = p->objects[r->object];
-	uint64_t offset = r->offset + (start - r->start);
-	int seals = fcntl(o->fd, F_GET_SEALS);
+	struct object *o;
+	int seals;
 
+	if (object >= p->n_objects || !sane(offset, length)) {
+		pager_log(p, LOG_ERR, "%s: nonsense told about MADV_REMOVE", s->name);
+		return -EINVAL;
+	}
+	o = p->objects[object];
 	/* madvise() tells us before it asks the object, and a sealed one refuses */
+	seals = fcntl(o->fd, F_GET_SEALS);
 	if (seals >= 0 && seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE))
-		return;
-	object_drop(p, o, offset >> PAGER_PAGE_SHIFT, (offset + (end - start)) >> PAGER_PAGE_SHIFT);
+		return 0;
+	object_drop(p, o, offset >> PAGER_PAGE_SHIFT, (offset + length) >> PAGER_PAGE_SHIFT);
+	return 0;
 }
 
 /*
- * Which object is at start must be certain: with the wrong one, bytes would be dropped that nobody punched, and old ones
- * brought back where they were. A table that is in doubt, or says nothing, is not enough.
+ * Which object was at start must be certain: with the wrong one, bytes would be dropped that nobody punched, and old
+ * ones brought back where they were. A table that is in doubt, or says nothing, is not enough; and to look at the
+ * space now is too late, for whoever called madvise() goes on already.
  */
 static int punch(struct pager *p, struct space *s, uint64_t start, uint64_t end)
 {
-	while (start < end) {
-		const struct pager_range *known = space_find(s, start);
-		struct pager_range r = { 0 };
+	int rc = 0;
 
-		if (known && !s->doubtful) {
-			r = *known;
-		} else if (fault_resolve(p, s, 0, start, &r)) {
-			pager_log(p, LOG_ERR, "%s: MADV_REMOVE at %llx: cannot tell which object is there", s->name,
+	while (!rc && start < end) {
+		const struct pager_range *known = space_find(s, start);
+		uint64_t to;
+
+		if (!known || s->doubtful) {
+			pager_log(p, LOG_ERR, "%s: MADV_REMOVE at %llx: cannot tell which object was there", s->name,
 				  (unsigned long long)start);
 			return -EOPNOTSUPP;
-		} else {
-			space_insert(s, &r);
 		}
-		drop_range(p, &r, start, r.end < end ? r.end : end);
-		start = r.end;
+		to = known->end < end ? known->end : end;
+		rc = drop_range(p, s, known->object, known->offset + (start - known->start), to - start);
+		start = to;
 	}
-	return 0;
+	return rc;
 }
 
 /*
@@ -168,20 +175,25 @@ static int punch(struct pager *p, struct space *s, uint64_t start, uint64_t end)
  */
 static int apply_remove(struct pager *p, struct space *s, const struct uffd_msg *msg)
 {
-	uint64_t start = msg->arg.remove.start, end = msg->arg.remove.end;
+	uint64_t start = msg->arg.remove.start, end = msg->arg.remove.end, offset = 0;
+	unsigned int object = UINT_MAX;
 	int advice;
 
 	p->stats.removes++;
 	/* nothing left that could be dropped: the answer does not matter, and at the end there may be nobody to ask */
 	if (!p->left)
 		return 0;
-	advice = p->ops.advice ? p->ops.advice(p->data, s->number, msg) : -ENOSYS;
+	advice = p->ops.advice ? p->ops.advice(p->data, s->number, msg, &object, &offset) : -ENOSYS;
 	switch (advice) {
 	case MADV_DONTNEED:
 	case MADV_DONTNEED_LOCKED:
 		return 0;
 	case MADV_REMOVE:
-		return start < end && sane(start, end - start) ? punch(p, s, start, end) : 0;
+		if (start >= end || !sane(start, end - start))
+			return 0;
+		if (object != UINT_MAX)
+			return drop_range(p, s, object, offset, end - start);
+		return punch(p, s, start, end);
 	default:
 		pager_log(p, LOG_ERR, "%s: memory at %llx was dropped and nobody knows whether by MADV_REMOVE", s->name,
 			  (unsigned long long)start);

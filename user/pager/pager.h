@@ -55,8 +55,12 @@ struct pager_ops {
 	/*
 	 * Which madvise() is behind this UFFD_EVENT_REMOVE: MADV_DONTNEED or MADV_REMOVE; negative: not known, and the
 	 * pager stops with -EOPNOTSUPP rather than guess. May be NULL: never known.
+	 * An owner who knows what was mapped at the start of the range when madvise() was called (asking now is too late:
+	 * the caller goes on as soon as the event has been read) sets *object and *offset. Otherwise they stay as they
+	 * are, the pager uses its own table, and where that may be wrong stops with -EOPNOTSUPP as well.
 	 */
-	int (*advice)(void *data, unsigned int space, const struct uffd_msg *msg);
+	int (*advice)(void *data, unsigned int space, const struct uffd_msg *msg, unsigned int *object,
+		      uint64_t *offset);
 	/* a process of space parent forked; child is the number of the new space. May be NULL. */
 	void (*forked)(void *data, unsigned int parent, unsigned int child);
 	/*

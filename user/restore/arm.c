@@ -298,6 +298,17 @@ static int watch_object(struct session *s, struct session_object *o, struct tree
 	return 0;
 }
 
+/* the module names an object by the low half of its inode number: does another one have the same? */
+static bool is_ambiguous(const struct session *s, const struct session_object *o)
+{
+	size_t i;
+
+	for (i = 0; i < s->n_objects; i++)
+		if (&s->objects[i] != o && s->objects[i].number >= 0 && (uint32_t)s->objects[i].ino == (uint32_t)o->ino)
+			return true;
+	return false;
+}
+
 /* lazy if it can be, else now: the tasks get all their bytes either way */
 static int take_object(struct session *s, struct session_object *o, struct tree *tree)
 {
@@ -322,7 +333,7 @@ static int take_object(struct session *s, struct session_object *o, struct tree 
 	close(fd);
 	if (ret)
 		return ret;
-	if (!watch_object(s, o, tree))
+	if (!is_ambiguous(s, o) && !watch_object(s, o, tree))
 		return 0;
 	log_warning("object %llu \"%s\": eager after all", (unsigned long long)o->plan->inode_id, o->plan->name);
 	s->n_lazy--;

@@ -73,39 +73,37 @@ static int look_up_thread(const struct session *s, pid_t tid, uint64_t addr, str
 	return ret;
 }
 
-/* what is known of a space, also of a forked child's; NULL: no memory */
-static struct session_space *space_at(struct session *s, unsigned int number)
-{
-	while (s->n_spaces <= number) {
-		struct session_space *spaces = reallocarray(s->spaces, s->n_spaces + 1, sizeof(*spaces));
-
-		if (!spaces)
-			return NULL;
-		s->spaces = spaces;
-		spaces[s->n_spaces++] = (struct session_space){ .pagemap_fd = -1 };
-	}
-	return &s->spaces[number];
-}
-
 static int resolve(void *data, unsigned int space, pid_t tid, uint64_t addr, struct pager_range *range)
 {
 	const struct session *s = data;
 
-	if (space < s->n_spaces && s->spaces[space].pid)
+	if (space < s->n_spaces)
 		return look_up(s, s->spaces[space].pid, addr, range);
 	return look_up_thread(s, tid, addr, range);
 }
 
-/* a guarded userfaultfd says it in the message itself, and who it was: a process stays in its address space */
-static int advice(void *data, unsigned int space, const struct uffd_msg *msg)
+/*
+ * A guarded userfaultfd says it in the message itself, and of which object. Only mappings of our objects are watched,
+ * so half of an inode number is enough as long as it names one of them only; session_arm() sees to that.
+ */
+static int advice(void *data, unsigned int space, const struct uffd_msg *msg, unsigned int *object, uint64_t *offset)
 {
-	struct session_space *known = space_at(data, space);
+	const struct session *s = data;
+	size_t i;
 
-	if (known && !known->pid)
-		known->pid = msg->reserved3;
-	if (msg->reserved2 == MADV_DONTNEED || msg->reserved2 == MADV_REMOVE)
-		return msg->reserved2;
-	return -ENODATA;
+	(void)space;
+	if (msg->reserved2 == MADV_DONTNEED)
+		return MADV_DONTNEED;
+	if (msg->reserved2 != MADV_REMOVE)
+		return -ENODATA;
+	for (i = 0; i < s->n_objects; i++) {
+		if (s->objects[i].number < 0 || (uint32_t)s->objects[i].ino != msg->reserved3)
+			continue;
+		*object = (unsigned int)s->objects[i].number;
+		*offset = msg->arg.reserved.reserved3;
+		return MADV_REMOVE;
+	}
+	return -ENOENT;
 }
 
 /* reading pagemap takes no lock of the target: EINVAL for one byte as long as the address space lives, then its end */

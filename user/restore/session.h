@@ -29,9 +29,9 @@ struct session_object {
 	uint64_t dev, ino;	/* of the object that CRIU made */
 };
 
-/* an address space, by the pager's number of it: those that CRIU restored, then forked children as they become known */
+/* an address space that CRIU restored, by the pager's number of it; forked children have higher numbers */
 struct session_space {
-	pid_t pid;		/* 0: a forked child, whose pid nobody has told yet */
+	pid_t pid;
 	int pagemap_fd;		/* its /proc/PID/pagemap, which tells whether it lives; -1: not open */
 };
 

@@ -13,8 +13,9 @@
 /*
  * A guarded userfaultfd tells in struct uffd_msg.reserved2 of an UFFD_EVENT_REMOVE message which madvise() raised
  * it: MADV_DONTNEED (a shared object keeps its bytes), MADV_REMOVE (they are gone), or this when it cannot be told.
- * In every other message the field is 0. Its reserved3 is the process that called madvise(), as the reader's pid
- * namespace has it, or 0 when that cannot be told.
+ * In every other message the field is 0. In the first two cases reserved3 holds the low 32 bits of the inode number of
+ * the file that the range mapped when madvise() was called, and arg.reserved.reserved3 the offset in that file, in
+ * bytes, that was mapped at the start of the range.
  */
 #define MEMFDCR_ADVICE_UNKNOWN	65535
 
