@@ -13,6 +13,7 @@
 #include <sys/wait.h>
 
 #include "kselftest_harness.h"
+#include "module.h"
 #include "process.h"
 #include "request.h"
 
@@ -40,36 +41,12 @@ FIXTURE_TEARDOWN(module)
 	close(self->mem);
 }
 
-static int unload(void)
-{
-	request_forget();
-	return syscall(SYS_delete_module, "memfdcr", O_NONBLOCK) ? -errno : 0;
-}
-
-/* what is left of a guard needs a moment */
-static int unload_soon(void)
-{
-	int err = -1;
-
-	for (int i = 0; i < 500 && err; i++) {
-		err = unload();
-		if (err)
-			usleep(10000);
-	}
-	return err;
-}
-
-static bool is_loaded(void)
-{
-	return access("/sys/module/memfdcr/refcnt", F_OK) == 0;
-}
-
 TEST_F(module, loads_by_itself)
 {
-	ASSERT_EQ(0, unload_soon());
-	EXPECT_FALSE(is_loaded());
+	ASSERT_EQ(0, module_unload_soon());
+	EXPECT_FALSE(module_is_loaded());
 	EXPECT_LT(0, request_family());
-	EXPECT_TRUE(is_loaded());
+	EXPECT_TRUE(module_is_loaded());
 }
 
 TEST_F(module, plain_outlives_it)
@@ -80,8 +57,8 @@ TEST_F(module, plain_outlives_it)
 	int mem;
 
 	ASSERT_EQ(0, answer.error);
-	ASSERT_EQ(0, unload_soon());
-	EXPECT_FALSE(is_loaded());
+	ASSERT_EQ(0, module_unload_soon());
+	EXPECT_FALSE(module_is_loaded());
 	/* a target that faults, through the descriptor of a module that is gone */
 	EXPECT_EQ(0, uffd_api(answer.fd, 0));
 	EXPECT_EQ(0, uffd_register(answer.fd, region, PAGES * PAGE));
@@ -98,7 +75,7 @@ TEST_F(module, plain_outlives_it)
 	EXPECT_EQ(0, uffd_register(answer.fd, region, PAGES * PAGE));
 	board->step = 1;
 	ASSERT_EQ(0, uffd_read(answer.fd, &msg, 10000));
-	ASSERT_EQ(0, unload_soon());
+	ASSERT_EQ(0, module_unload_soon());
 	EXPECT_EQ(0, uffd_fill(answer.fd, (void *)(unsigned long)msg.arg.pagefault.address, PAGE));
 	EXPECT_EQ(0, uffd_read(answer.fd, &msg, 10000));
 	kill(pid, SIGKILL);
@@ -112,7 +89,7 @@ TEST_F_TIMEOUT(module, load_and_unload, 300)
 	for (int i = 0; i < 50; i++) {
 		struct answer answer;
 
-		ASSERT_EQ(0, unload_soon());
+		ASSERT_EQ(0, module_unload_soon());
 		/* every other time without a request in between, plain and guarded */
 		ASSERT_LT(0, request_family());
 		if (i % 2)
@@ -130,9 +107,9 @@ TEST_F(module, stays_until_the_killing_is_over)
 
 	ASSERT_LE(0, uffd);
 	ASSERT_EQ(0, uffd_register(uffd, region, PAGES * PAGE));
-	EXPECT_EQ(-EAGAIN, unload());
+	EXPECT_EQ(-EAGAIN, module_unload());
 	close(uffd);
-	ASSERT_EQ(0, unload_soon());
+	ASSERT_EQ(0, module_unload_soon());
 	/* then the target is dead, too */
 	EXPECT_EQ(self->pid, waitpid(self->pid, &status, WNOHANG));
 	EXPECT_TRUE(WIFSIGNALED(status));

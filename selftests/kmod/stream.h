@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Dumps of the module, message by message. */
+#ifndef STREAM_H
+#define STREAM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <linux/memfdcr.h>
+
+struct nlattr;
+struct nlmsghdr;
+
+#define STREAM_ATTRIBUTES 32		/* more than any of the module's sets has */
+_Static_assert(MEMFDCR_A_OBJECT_MAX < STREAM_ATTRIBUTES && MEMFDCR_A_HOLDER_MAX < STREAM_ATTRIBUTES, "");
+
+/* one socket and what is asked over it */
+struct stream {
+	int sock;
+	int family;
+	struct nlmsghdr *request;
+	char *buffer;
+	size_t size;			/* of buffer; the kernel fills at most 32 KiB at once */
+	/* of the last answer */
+	bool interrupted;		/* NLM_F_DUMP_INTR */
+	char message[128];		/* why it was refused */
+	unsigned long datagrams;
+	unsigned long messages;
+	unsigned long bytes;
+};
+
+/* attributes by their numbers, NULL: not there */
+typedef void stream_fn(const struct nlattr **attributes, void *arg);
+
+int stream_open(struct stream *s, size_t size);		/* 0 or -errno */
+void stream_close(struct stream *s);
+
+/* begins a request, to be continued with mnl_attr_put...(s->request); flags: NLM_F_DUMP or 0 */
+void stream_begin(struct stream *s, int cmd, int flags);
+int stream_run(struct stream *s, stream_fn *each, void *arg);	/* 0 or -errno */
+
+void stream_nested(const struct nlattr *nest, const struct nlattr **attributes);
+uint32_t stream_u32(const struct nlattr *attribute);	/* 0: not there */
+uint64_t stream_u64(const struct nlattr *attribute);
+
+#endif
