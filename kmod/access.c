@@ -3,8 +3,8 @@
  * Who may see what of whom; docs/security.md has the rules.
  *
  * A request has two fathers: the process that opened the socket and the one that sent the message. Somebody may pass
- * a socket to a more privileged program and have that write something: so whatever is granted, both must have it. And the
- * process that reads a long answer may be a third one, so what counts is noted when the request comes in.
+ * a socket to a more privileged program and have that write something: so whatever is granted, both must have it. And
+ * the process that reads a long answer may be a third one, so what counts is noted when the request comes in.
  */
 #include <linux/capability.h>
 #include <linux/cred.h>

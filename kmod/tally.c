@@ -2,8 +2,9 @@
 /*
  * The objects that a dump has come across, each once, with counts of their holders.
  *
- * Nothing is pinned: a dump that nobody reads to its end keeps no object alive. Objects are known by device, inode number
- * and generation, open files by their address, at which another file may live later; that shows as a change in between.
+ * Nothing is pinned: a dump that nobody reads to its end keeps no object alive. Objects are known by device, inode
+ * number and generation, open files by their address, at which another file may live later: whoever closed the first
+ * one has run, so the dump says that it is not of one moment.
  */
 #include <linux/dcache.h>
 #include <linux/hash.h>
