@@ -2,12 +2,15 @@
 /*
  * Going from process to process: a list of them, a tree, or all; and whether they stood still meanwhile.
  *
- * No lock is held from one process to the next, so what is found may not have been so at one and the same time. But a
- * process changes its descriptors and mappings only by running. If every thread was off its processor when it was
- * looked at, and at the end has not been scheduled since, then nothing has changed in between.
+ * No lock is held from one process to the next, so what is found may not have been so at one and the same time. But
+ * only its own threads change a process's descriptors and mappings, and those of processes that share them with it. If
+ * every one of these was off its processor when the process was looked at, and at the end has not been scheduled since,
+ * then nothing has changed in between.
  */
 #include <linux/cred.h>
 #include <linux/err.h>
+#include <linux/fdtable.h>
+#include <linux/mm_types.h>
 #include <linux/pid.h>
 #include <linux/pid_namespace.h>
 #include <linux/random.h>
@@ -238,23 +241,88 @@ static bool is_running(const struct task_struct *t)
 }
 #endif
 
-/* adds the threads of a process to *still, and tells whether one is running */
-static bool note_threads(struct memfdcr_walk *w, struct task_struct *process, u64 *still)
+/* adds a thread to *still, and tells whether it is running */
+static bool note_thread(const struct task_struct *t, u64 *still)
 {
 	static siphash_key_t key __read_mostly;
+	bool running = is_running(t);
+
+	get_random_once(&key, sizeof(key));
+	*still += siphash_3u64((unsigned long)t, t->start_boottime, READ_ONCE(t->nvcsw) + READ_ONCE(t->nivcsw), &key);
+	return running;
+}
+
+/**
+ * struct sharing - what others could change in a process that does not run
+ * @files: descriptors, of the first thread that has any; only compared
+ * @mm: memory; only compared
+ * @files_others: there are users of @files beyond the process's threads
+ * @mm_others: the same for @mm
+ * @odd: another thread's descriptors are not @files and not its alone
+ */
+struct sharing {
+	const struct files_struct *files;
+	const struct mm_struct *mm;
+	int files_others, mm_others;
+	bool odd;
+};
+
+static void add_sharing(struct sharing *s, struct task_struct *t)
+{
+	task_lock(t);
+	if (t->files && !s->files) {
+		s->files = t->files;
+		s->files_others = atomic_read(&t->files->count);
+	}
+	if (t->files && t->files == s->files)
+		s->files_others--;
+	else if (t->files)
+		s->odd |= atomic_read(&t->files->count) > 1;
+	if (t->mm && !s->mm) {
+		s->mm = t->mm;
+		s->mm_others = atomic_read(&t->mm->mm_users);
+	}
+	if (t->mm)
+		s->mm_others--;
+	task_unlock(t);
+}
+
+/* adds the threads of other processes that share descriptors (CLONE_FILES) or memory (CLONE_VM, vfork()) */
+static bool note_sharers(const struct sharing *s, const struct task_struct *process, u64 *still)
+{
+	struct task_struct *p, *t;
+	bool running = false;
+
+	for_each_process(p) {
+		if (p == process || p->flags & PF_KTHREAD)
+			continue;
+		for_each_thread(p, t) {
+			if ((s->files && READ_ONCE(t->files) == s->files) || (s->mm && READ_ONCE(t->mm) == s->mm))
+				running |= note_thread(t, still);
+		}
+	}
+	return running;
+}
+
+/* adds all who can change a process's descriptors and mappings to *still, and tells whether one is running */
+static bool note_threads(struct memfdcr_walk *w, struct task_struct *process, u64 *still)
+{
+	struct sharing sharing = { 0 };
 	struct task_struct *t;
 	bool running = false;
 
 	/* whoever reads the answer runs, and knows what it does */
 	if (task_tgid(process) == w->access.self)
 		return false;
-	get_random_once(&key, sizeof(key));
 	rcu_read_lock();
 	for_each_thread(process, t) {
-		running |= is_running(t);
-		*still += siphash_3u64((unsigned long)t, t->start_boottime,
-				       READ_ONCE(t->nvcsw) + READ_ONCE(t->nivcsw), &key);
+		running |= note_thread(t, still);
+		add_sharing(&sharing, t);
 	}
+	/* threads that have left the first one's descriptors and share others: not worth finding out with whom */
+	running |= sharing.odd;
+	if (sharing.files_others > 0 || sharing.mm_others > 0)
+		running |= note_sharers(&sharing, process, still);
 	rcu_read_unlock();
 	/* before anything else of the process is looked at, or after all of it */
 	smp_mb();
