@@ -279,8 +279,12 @@ static void make_request(void)
 	if (any(40) == 0)
 		flags = any(65536) & ~NLM_F_REQUEST;
 	begin(cmd, flags);
-	if (any(3) && cmd >= 1 && cmd <= MEMFDCR_CMD_MAX)
+	if (any(4) && cmd >= 1 && cmd <= MEMFDCR_CMD_MAX) {
 		put_good_attributes(cmd, is_dump);
+		request_now.nlh.nlmsg_len = request_now.length;
+		if (any(2))
+			return;
+	}
 	if (any(2)) {
 		for (int n = any(6); n; n--)
 			put_any_attribute();
@@ -299,6 +303,7 @@ static void check_refusal(const struct nlmsghdr *nlh)
 {
 	const struct nlmsgerr *err = mnl_nlmsg_get_payload(nlh);
 	const struct nlattr *attributes[STREAM_ATTRIBUTES] = { NULL }, *a;
+	size_t head = sizeof(*err);
 
 	if (!err->error)
 		return;
@@ -309,12 +314,15 @@ static void check_refusal(const struct nlmsghdr *nlh)
 		outcome->without_sentence++;
 		return;
 	}
-	mnl_attr_for_each(a, nlh, sizeof(*err)) {
+	/* the request comes back with it */
+	if (!(nlh->nlmsg_flags & NLM_F_CAPPED))
+		head += MNL_ALIGN(err->msg.nlmsg_len) - sizeof(err->msg);
+	mnl_attr_for_each(a, nlh, head) {
 		if (mnl_attr_get_type(a) < STREAM_ATTRIBUTES)
 			attributes[mnl_attr_get_type(a)] = a;
 	}
 	a = attributes[NLMSGERR_ATTR_OFFS];
-	if (a && mnl_attr_get_u32(a) >= request_now.length)
+	if (a && err->msg.nlmsg_seq == outcome->requests && mnl_attr_get_u32(a) >= request_now.length)
 		failure("an offset behind the request", mnl_attr_get_u32(a));
 	a = attributes[NLMSGERR_ATTR_MSG];
 	if (a && mnl_attr_validate(a, MNL_TYPE_NUL_STRING))
