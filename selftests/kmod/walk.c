@@ -89,7 +89,7 @@ static bool read_name(char *link, struct object *object)
 		return false;
 	}
 	object->has |= HAS(OBJECT_NAME);
-	snprintf(object->name, sizeof(object->name), "%s", link);
+	snprintf(object->name, sizeof(object->name), "%.255s", link);
 	return true;
 }
 
