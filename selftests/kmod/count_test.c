@@ -385,6 +385,44 @@ TEST_F(counted, process_that_shares_all)
 	waitpid(pid, NULL, 0);
 }
 
+static atomic_int alone;
+
+static void *leaves_the_table(void *arg)
+{
+	if (!unshare(CLONE_FILES))
+		alone++;
+	for (;;)
+		pause();
+	return NULL;
+}
+
+/* the same, where the number of threads does not tell how many share */
+TEST_F(counted, process_that_shares_all_with_threads)
+{
+	int flight = factory_in_flight(self->fd);
+	struct object before, after;
+	pthread_t thread;
+	pid_t pid;
+
+	for (int i = 0; i < 3; i++) {
+		ASSERT_EQ(0, pthread_create(&thread, NULL, leaves_the_table, NULL));
+	}
+	while (alone < 3)
+		usleep(1000);
+	before = counted(_metadata, OWN(self));
+	EXPECT_EQ(4, before.descriptors);
+	EXPECT_EQ(1, before.unexplained);
+	pid = clone(hold_twice, other_stack + sizeof(other_stack), CLONE_FILES | SIGCHLD, NULL);
+	ASSERT_LT(0, pid);
+	ASSERT_EQ(pid, waitpid(pid, NULL, WUNTRACED));
+	after = counted(_metadata, LIST(OF_TREE(getpid()), NAMING(self->object)));
+	EXPECT_EQ(5, after.descriptors);
+	EXPECT_EQ(1, after.unexplained);
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	close(flight);
+}
+
 static void *outlive(void *fd)
 {
 	board->result = gettid();
