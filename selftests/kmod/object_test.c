@@ -146,7 +146,10 @@ TEST_F_TIMEOUT(flavour, descriptors_say_the_same, 300)
 		EXPECT_EQ(st.st_size, o->size);
 		EXPECT_EQ(st.st_mode & 07777, o->mode);
 		if (!(h->flags & O_PATH)) {
-			EXPECT_EQ(lseek(fd, 0, SEEK_CUR), h->position);
+			off_t position = lseek(fd, 0, SEEK_CUR);
+
+			/* there is none in a memfd_secret */
+			EXPECT_EQ(position < 0 ? 0 : position, h->position);
 			seals = fcntl(fd, F_GET_SEALS);
 			EXPECT_EQ(seals >= 0, !!(o->has & HAS(OBJECT_SEALS)));
 			if (seals >= 0) {
