@@ -62,6 +62,12 @@ void memfdcr_access_put(struct memfdcr_access *access)
 	put_pid(access->self);
 }
 
+/* not netlink_ns_capable(), which does not ask about the opener when the message was addressed */
+static bool have_both(struct sk_buff *skb, struct user_namespace *ns, int capability)
+{
+	return file_ns_capable(NETLINK_CB(skb).sk->sk_socket->file, ns, capability) && ns_capable(ns, capability);
+}
+
 /* both, opener and sender, may look at anything in this user namespace; consumes the reference */
 static bool is_capable(struct memfdcr_access *access, struct user_namespace *ns)
 {
@@ -72,8 +78,8 @@ static bool is_capable(struct memfdcr_access *access, struct user_namespace *ns)
 		return access->ns_capable;
 	}
 	old = override_creds(access->cred);
-	access->ns_capable = netlink_ns_capable(access->skb, ns, CAP_SYS_PTRACE) ||
-			     netlink_ns_capable(access->skb, ns, CAP_CHECKPOINT_RESTORE);
+	access->ns_capable = have_both(access->skb, ns, CAP_SYS_PTRACE) ||
+			     have_both(access->skb, ns, CAP_CHECKPOINT_RESTORE);
 	revert_creds(old);
 	if (access->ns)
 		put_user_ns(access->ns);

@@ -165,25 +165,27 @@ static int found(void *data, const struct memfdcr_holder *h)
 
 enum sharing { OF_FILES, OF_MEMORY };
 
-/* what a process has of this, and how many have it; NULL: nothing */
-static const void *has(struct task_struct *process, enum sharing what, int *users)
+/* what a process has of this, and whether others may have it, too; NULL: nothing. Under RCU. */
+static const void *has(struct task_struct *process, enum sharing what, bool *shared)
 {
 	const void *it = NULL;
 	struct task_struct *t;
+	int users = 0;
 
 	for_each_thread(process, t) {
+		const void *this;
+
 		task_lock(t);
-		if (what == OF_FILES && t->files) {
-			it = t->files;
-			*users = atomic_read(&t->files->count);
-		} else if (what == OF_MEMORY && t->mm) {
-			it = t->mm;
-			*users = atomic_read(&t->mm->mm_users);
+		this = what == OF_FILES ? (const void *)t->files : t->mm;
+		if (this && !it) {
+			it = this;
+			users = atomic_read(what == OF_FILES ? &t->files->count : &t->mm->mm_users);
 		}
 		task_unlock(t);
-		if (it)
-			break;
+		/* not all threads need have the same descriptors, or be alive */
+		users -= it && this == it;
 	}
+	*shared = users > 0;
 	return it;
 }
 
@@ -195,14 +197,13 @@ static bool counts(struct dump *d, struct task_struct *process, enum sharing wha
 {
 	struct task_struct *p;
 	const void *it;
-	bool first = true;
-	int users = 0, others;
+	bool first = true, shared;
 
 	rcu_read_lock();
-	it = has(process, what, &users);
-	if (it && users > get_nr_threads(process)) {
+	it = has(process, what, &shared);
+	if (shared) {
 		for_each_process(p) {
-			if (p >= process || p->flags & PF_KTHREAD || has(p, what, &others) != it ||
+			if (p >= process || p->flags & PF_KTHREAD || has(p, what, &shared) != it ||
 			    !(d->outside || memfdcr_walk_covers(&d->walk, p)))
 				continue;
 			first = false;

@@ -12,6 +12,7 @@
 
 #include "access.h"
 #include "find.h"
+#include "holder.h"
 #include "object.h"
 
 struct fd_wanted {
@@ -33,12 +34,16 @@ static int take_wanted(const void *p, struct file *file, unsigned int fd)
 
 static struct file *by_fd(struct task_struct *process, const struct nlattr *attr, struct netlink_ext_ack *extack)
 {
+	struct task_struct *t = memfdcr_first_with_files(process);
 	struct fd_wanted wanted = { .fd = nla_get_u32(attr) };
 
-	task_lock(process);
-	if (process->files)
-		iterate_fd(process->files, wanted.fd, take_wanted, &wanted);
-	task_unlock(process);
+	if (t) {
+		task_lock(t);
+		if (t->files)
+			iterate_fd(t->files, wanted.fd, take_wanted, &wanted);
+		task_unlock(t);
+		put_task_struct(t);
+	}
 	if (wanted.file)
 		return wanted.file;
 	NL_SET_ERR_MSG_ATTR(extack, attr, "the process has no such descriptor");
@@ -51,7 +56,7 @@ static struct file *by_address(struct task_struct *process, const struct nlattr 
 	struct vm_area_struct *vma;
 	struct mm_struct *mm;
 
-	mm = get_task_mm(process);
+	mm = memfdcr_process_mm(process);
 	if (!mm) {
 		NL_SET_ERR_MSG(extack, "the process has exited");
 		return ERR_PTR(-ESRCH);
@@ -63,7 +68,7 @@ static struct file *by_address(struct task_struct *process, const struct nlattr 
 	vma = vma_lookup(mm, nla_get_u64(attr));
 	if (!vma)
 		NL_SET_ERR_MSG_ATTR(extack, attr, "nothing is mapped at this address");
-	else if (!vma->vm_file)
+	else if (memfdcr_is_private(vma))
 		NL_SET_ERR_MSG_ATTR(extack, attr, "private memory is mapped at this address");
 	else
 		file = get_file(vma->vm_file);

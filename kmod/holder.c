@@ -124,20 +124,38 @@ static struct task_struct *next_with_files(struct task_struct *process, pid_t af
 	return next;
 }
 
-static int visit_shared_fds(struct memfdcr_visit *v, struct task_struct *process, struct memfdcr_holder *holder,
-			    memfdcr_holder_fn fn, void *data)
+/**
+ * memfdcr_first_with_files() - the first thread of a process that has descriptors
+ * @process: thread group leader, perhaps a zombie; the caller has a reference
+ *
+ * Context: any.
+ * Return: the thread with a reference, or NULL: there are none any more.
+ */
+struct task_struct *memfdcr_first_with_files(struct task_struct *process)
 {
 	struct task_struct *t;
-	int err;
 
 	rcu_read_lock();
 	t = first_with_files(process);
 	if (t)
 		get_task_struct(t);
 	rcu_read_unlock();
+	return t;
+}
+
+static int visit_shared_fds(struct memfdcr_visit *v, struct task_struct *process, struct pid_namespace *ns,
+			    struct memfdcr_holder *holder, memfdcr_holder_fn fn, void *data)
+{
+	struct task_struct *t = memfdcr_first_with_files(process);
+	int err;
+
 	if (!t)
 		return 0;
+	/* the first thread of all may have gone, and has none */
+	if (t != process)
+		holder->tid = task_pid_nr_ns(t, ns);
 	err = visit_fds(v, t, holder, fn, data);
+	holder->tid = 0;
 	put_task_struct(t);
 	return err;
 }
@@ -159,7 +177,14 @@ static int visit_own_fds(struct memfdcr_visit *v, struct task_struct *process, s
 	return err;
 }
 
-static struct mm_struct *get_mm(struct task_struct *process)
+/**
+ * memfdcr_process_mm() - the memory of a process
+ * @process: thread group leader, perhaps a zombie whose other threads live on; the caller has a reference
+ *
+ * Context: process context.
+ * Return: the address space with a user reference, for mmput(); NULL: there is none any more.
+ */
+struct mm_struct *memfdcr_process_mm(struct task_struct *process)
 {
 	struct mm_struct *mm = NULL;
 	struct task_struct *t;
@@ -174,10 +199,21 @@ static struct mm_struct *get_mm(struct task_struct *process)
 	return mm;
 }
 
-/* private huge pages are in a file that nobody else can get at: private memory, not an object */
-static bool is_private_memory(struct vm_area_struct *vma, unsigned int kind)
+/**
+ * memfdcr_is_private() - is this memory that no file is behind?
+ * @vma: the mapping
+ *
+ * Private huge pages are in a file that nobody else can get at: private memory, not an object.
+ *
+ * Context: any; the address space is locked.
+ * Return: whether it is.
+ */
+bool memfdcr_is_private(struct vm_area_struct *vma)
 {
-	return kind == MEMFDCR_KIND_SHARED_ANONYMOUS && !(vma->vm_flags & VM_MAYSHARE) && is_vm_hugetlb_page(vma);
+	if (!vma->vm_file)
+		return true;
+	return is_vm_hugetlb_page(vma) && !(vma->vm_flags & VM_MAYSHARE) &&
+	       memfdcr_object_kind(vma->vm_file) == MEMFDCR_KIND_SHARED_ANONYMOUS;
 }
 
 /* the mappings from v->address on; 0: all of them have been told, LET_GO: others want the lock or the processor */
@@ -194,8 +230,8 @@ static int scan_mappings(struct memfdcr_visit *v, struct mm_struct *mm, struct m
 		if (progress && (need_resched() || mmap_lock_is_contended(mm)))
 			return LET_GO;
 		progress = true;
-		holder->kind = vma->vm_file ? memfdcr_object_kind(vma->vm_file) : 0;
-		if (!holder->kind || is_private_memory(vma, holder->kind))
+		holder->kind = memfdcr_is_private(vma) ? 0 : memfdcr_object_kind(vma->vm_file);
+		if (!holder->kind)
 			continue;
 		holder->file = vma->vm_file;
 		holder->vma = vma;
@@ -209,7 +245,7 @@ static int scan_mappings(struct memfdcr_visit *v, struct mm_struct *mm, struct m
 static int visit_mappings(struct memfdcr_visit *v, struct task_struct *process, struct memfdcr_holder *holder,
 			  memfdcr_holder_fn fn, void *data)
 {
-	struct mm_struct *mm = get_mm(process);
+	struct mm_struct *mm = memfdcr_process_mm(process);
 	int err;
 
 	if (!mm)
@@ -249,7 +285,7 @@ int memfdcr_visit(struct memfdcr_visit *v, struct task_struct *process, struct p
 	for (; v->stage < DONE; v->stage++) {
 		switch (v->stage) {
 		case SHARED_FDS:
-			err = visit_shared_fds(v, process, &holder, fn, data);
+			err = visit_shared_fds(v, process, ns, &holder, fn, data);
 			break;
 		case OWN_FDS:
 			/* one thread has no other to differ from */

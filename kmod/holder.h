@@ -6,6 +6,7 @@
 #include <linux/types.h>
 
 struct file;
+struct mm_struct;
 struct pid_namespace;
 struct sk_buff;
 struct task_struct;
@@ -16,7 +17,7 @@ struct vm_area_struct;
  * @kind: of the object, MEMFDCR_KIND_...
  * @file: open file description
  * @pid: process, in the reader's pid namespace
- * @tid: thread that alone has the descriptor; 0: all of the process have
+ * @tid: thread that has the descriptor, where the first thread does not; 0: the first has it
  * @vma: the mapping; NULL: a descriptor
  * @fd: the descriptor
  * @cloexec: it is closed by execve()
@@ -54,6 +55,9 @@ struct memfdcr_visit {
 int memfdcr_visit(struct memfdcr_visit *v, struct task_struct *process, struct pid_namespace *ns,
 		  memfdcr_holder_fn fn, void *data);
 int memfdcr_holder_put(struct sk_buff *skb, const struct memfdcr_holder *holder);
+struct task_struct *memfdcr_first_with_files(struct task_struct *process);
+struct mm_struct *memfdcr_process_mm(struct task_struct *process);
+bool memfdcr_is_private(struct vm_area_struct *vma);
 unsigned int memfdcr_uffd_modes(const struct vm_area_struct *vma);
 
 #endif

@@ -167,9 +167,9 @@ int memfdcr_watched_start(struct netlink_callback *cb)
 	return r ? 0 : -ENOMEM;
 }
 
-static int put_range(struct sk_buff *skb, struct netlink_callback *cb, const struct vm_area_struct *vma)
+static int put_range(struct sk_buff *skb, struct netlink_callback *cb, struct vm_area_struct *vma)
 {
-	const struct file *mapped = vma->vm_file;
+	const struct file *mapped = memfdcr_is_private(vma) ? NULL : vma->vm_file;
 	void *msg = genlmsg_put(skb, NETLINK_CB(cb->skb).portid, cb->nlh->nlmsg_seq, &memfdcr_family, NLM_F_MULTI,
 				MEMFDCR_CMD_UFFD_GET);
 
