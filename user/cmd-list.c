@@ -90,7 +90,7 @@ int cmd_list(int argc, char **argv)
 		return report_end(EXIT_DONE);
 	}
 	if (ret)
-		return report_error(options.json, EXIT_USAGE, "%s; memfdcr list --help tells more", error);
+		return report_error(options.json, EXIT_USAGE, "%s", error);
 	if (options.list_columns) {
 		columns_describe(stdout);
 		return report_end(EXIT_DONE);

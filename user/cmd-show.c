@@ -97,7 +97,7 @@ int cmd_show(int argc, char **argv)
 		return report_end(EXIT_DONE);
 	}
 	if (ret)
-		return report_error(options.json, EXIT_USAGE, "%s; memfdcr show --help tells more", error);
+		return report_error(options.json, EXIT_USAGE, "%s", error);
 	g = genl_open();
 	if (!g)
 		return report_open_failure(options.json, errno);

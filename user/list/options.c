@@ -36,10 +36,14 @@ static void mistaken_option(struct mistake *m, int c, char **argv)
 {
 	const char *word = argv[optind - 1];
 
-	if (optopt && strncmp(word, "--", 2))
-		mistake(m, c == ':' ? "-%c wants an argument" : "-%c is not an option", optopt);
+	if (c == ':' && strncmp(word, "--", 2))
+		mistake(m, "-%c wants an argument", optopt);
+	else if (c == ':')
+		mistake(m, "%s wants an argument", word);
+	else if (optopt && strncmp(word, "--", 2))
+		mistake(m, "-%c is not an option; memfdcr %s --help tells which there are", optopt, argv[0]);
 	else
-		mistake(m, c == ':' ? "%s wants an argument" : "%s is not an option, or not in this way", word);
+		mistake(m, "%s is not an option, or not in this way; memfdcr %s --help tells more", word, argv[0]);
 }
 
 /* a decimal number up to max that ends at the character end; p is moved there */
@@ -90,6 +94,7 @@ static void add_pids(struct list_options *o, const char *list, struct mistake *m
 static void choose_columns(struct list_options *o, const char *names, bool holders, struct mistake *m)
 {
 	const char *preset = holders ? PRESET_HOLDERS : PRESET;
+
 	if (!names)
 		names = o->scope.outside ? "+OUTSIDE" : preset;
 	if (column_list_parse(&o->columns, names, preset, m->text, m->size)) {
