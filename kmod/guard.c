@@ -277,6 +277,18 @@ int memfdcr_guard_complete(struct file *file)
 	return 0;
 }
 
+/**
+ * memfdcr_guard_ctx() - the userfaultfd behind a guarded one
+ * @file: any file
+ *
+ * Context: any; the caller keeps the file.
+ * Return: the userfaultfd, or NULL: not a guarded one.
+ */
+const struct userfaultfd_ctx *memfdcr_guard_ctx(const struct file *file)
+{
+	return file->f_op == &guard_fops ? guard_ctx(file->private_data) : NULL;
+}
+
 /*
  * The kernel has put a userfaultfd for a forked child into the reader's table. Puts a guarded one in its place.
  * Whatever goes wrong: once the child's userfaultfd is in our hands it is guarded, and losing the guard kills.

@@ -7,10 +7,12 @@
 
 struct file;
 struct netlink_ext_ack;
+struct userfaultfd_ctx;
 
 int memfdcr_guard_init(void);
 void memfdcr_guard_exit(void);
 struct file *memfdcr_guard_open(struct file *real, unsigned int flags, struct netlink_ext_ack *extack);
 int memfdcr_guard_complete(struct file *file);
+const struct userfaultfd_ctx *memfdcr_guard_ctx(const struct file *file);
 
 #endif

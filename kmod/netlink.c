@@ -9,13 +9,16 @@
 #include <net/genetlink.h>
 #include <uapi/linux/memfdcr.h>
 
+#include "dump.h"
+#include "extent.h"
+#include "find.h"
 #include "guard.h"
 #include "id.h"
 #include "netlink.h"
+#include "object.h"
 #include "target.h"
 #include "uffd.h"
-
-static struct genl_family family;
+#include "watched.h"
 
 static const struct nla_policy uffd_open_policy[] = {
 	[MEMFDCR_A_UFFD_MEM_FD] = { .type = NLA_U32 },
@@ -57,7 +60,7 @@ static int uffd_open_reply(struct genl_info *info, int fd, u64 id)
 	msg = genlmsg_new(nla_total_size(sizeof(u32)) + nla_total_size_64bit(sizeof(u64)), GFP_KERNEL);
 	if (!msg)
 		return -ENOMEM;
-	hdr = genlmsg_put_reply(msg, info, &family, 0, MEMFDCR_CMD_UFFD_OPEN);
+	hdr = genlmsg_put_reply(msg, info, &memfdcr_family, 0, MEMFDCR_CMD_UFFD_OPEN);
 	if (!hdr || nla_put_u32(msg, MEMFDCR_A_UFFD_FD, fd) ||
 	    nla_put_u64_64bit(msg, MEMFDCR_A_UFFD_UFFD_ID, id, MEMFDCR_A_UFFD_PAD)) {
 		nlmsg_free(msg);
@@ -129,6 +132,98 @@ static int uffd_complete_doit(struct sk_buff *skb, struct genl_info *info)
 	return err;
 }
 
+static const struct nla_policy uffd_get_policy[] = {
+	[MEMFDCR_A_UFFD_FD] = { .type = NLA_U32 },
+};
+
+#define KINDS_MASK (BIT(MEMFDCR_KIND_MEMFD) | BIT(MEMFDCR_KIND_SHARED_ANONYMOUS) | BIT(MEMFDCR_KIND_SYSV) | \
+		    BIT(MEMFDCR_KIND_SECRET))
+
+static const struct nla_policy object_get_policy[] = {
+	[MEMFDCR_A_OBJECT_FD] = { .type = NLA_U32 },
+	[MEMFDCR_A_OBJECT_PID] = { .type = NLA_U32 },
+	[MEMFDCR_A_OBJECT_TARGET_FD] = { .type = NLA_U32 },
+	[MEMFDCR_A_OBJECT_ADDRESS] = { .type = NLA_U64 },
+	[MEMFDCR_A_OBJECT_TREE] = { .type = NLA_U32 },
+	[MEMFDCR_A_OBJECT_KINDS] = NLA_POLICY_MASK(NLA_U32, KINDS_MASK),
+	[MEMFDCR_A_OBJECT_HOLDERS] = { .type = NLA_FLAG },
+	[MEMFDCR_A_OBJECT_OUTSIDE] = { .type = NLA_FLAG },
+	[MEMFDCR_A_OBJECT_DEV] = { .type = NLA_U32 },
+	[MEMFDCR_A_OBJECT_INO] = { .type = NLA_U64 },
+	[MEMFDCR_A_OBJECT_GENERATION] = { .type = NLA_U32 },
+};
+
+static const struct nla_policy holder_get_policy[] = {
+	[MEMFDCR_A_HOLDER_PID] = { .type = NLA_U32 },
+	[MEMFDCR_A_HOLDER_TREE] = { .type = NLA_U32 },
+	[MEMFDCR_A_HOLDER_KINDS] = NLA_POLICY_MASK(NLA_U32, KINDS_MASK),
+	[MEMFDCR_A_HOLDER_OUTSIDE] = { .type = NLA_FLAG },
+	[MEMFDCR_A_HOLDER_DEV] = { .type = NLA_U32 },
+	[MEMFDCR_A_HOLDER_INO] = { .type = NLA_U64 },
+	[MEMFDCR_A_HOLDER_GENERATION] = { .type = NLA_U32 },
+};
+
+static const struct nla_policy extent_get_policy[] = {
+	[MEMFDCR_A_EXTENTS_FD] = { .type = NLA_U32 },
+	[MEMFDCR_A_EXTENTS_PID] = { .type = NLA_U32 },
+	[MEMFDCR_A_EXTENTS_TARGET_FD] = { .type = NLA_U32 },
+	[MEMFDCR_A_EXTENTS_ADDRESS] = { .type = NLA_U64 },
+	[MEMFDCR_A_EXTENTS_START] = { .type = NLA_U64 },
+	[MEMFDCR_A_EXTENTS_END] = { .type = NLA_U64 },
+};
+
+/* attributes that make sense in a dump only */
+static const struct nlattr *dump_only(struct nlattr **a)
+{
+	return a[MEMFDCR_A_OBJECT_TREE] ?: a[MEMFDCR_A_OBJECT_KINDS] ?: a[MEMFDCR_A_OBJECT_HOLDERS] ?:
+	       a[MEMFDCR_A_OBJECT_OUTSIDE] ?: a[MEMFDCR_A_OBJECT_DEV] ?: a[MEMFDCR_A_OBJECT_INO] ?:
+	       a[MEMFDCR_A_OBJECT_GENERATION];
+}
+
+static int object_get_reply(struct genl_info *info, const struct file *file)
+{
+	unsigned int kind = memfdcr_object_kind(file);
+	struct memfdcr_object object;
+	struct sk_buff *msg;
+	void *hdr;
+
+	msg = genlmsg_new(GENLMSG_DEFAULT_SIZE, GFP_KERNEL);
+	if (!msg)
+		return -ENOMEM;
+	memfdcr_object_read(&object, file, kind);
+	hdr = genlmsg_put_reply(msg, info, &memfdcr_family, 0, MEMFDCR_CMD_OBJECT_GET);
+	if (!hdr || memfdcr_object_put(msg, &object, memfdcr_object_name(file, kind), current_user_ns())) {
+		nlmsg_free(msg);
+		return -EMSGSIZE;
+	}
+	genlmsg_end(msg, hdr);
+	return genlmsg_reply(msg, info);
+}
+
+static int object_get_doit(struct sk_buff *skb, struct genl_info *info)
+{
+	struct nlattr **a = info->attrs;
+	const struct memfdcr_place place = {
+		.fd = a[MEMFDCR_A_OBJECT_FD],
+		.pid = a[MEMFDCR_A_OBJECT_PID],
+		.target_fd = a[MEMFDCR_A_OBJECT_TARGET_FD],
+		.address = a[MEMFDCR_A_OBJECT_ADDRESS],
+	};
+	struct file *file;
+	int err;
+
+	if (dump_only(a)) {
+		NL_SET_ERR_MSG_ATTR(info->extack, dump_only(a), "only dumps know this attribute");
+		return -EINVAL;
+	}
+	file = memfdcr_find(skb, &place, info->extack);
+	if (IS_ERR(file))
+		return PTR_ERR(file);
+	err = object_get_reply(info, file);
+	fput(file);
+	return err;
+}
+
 static const struct genl_ops ops[] = {
 	{
 		.cmd = MEMFDCR_CMD_UFFD_OPEN,
@@ -142,9 +237,43 @@ static const struct genl_ops ops[] = {
 		.policy = uffd_complete_policy,
 		.maxattr = ARRAY_SIZE(uffd_complete_policy) - 1,
 	},
+	{
+		.cmd = MEMFDCR_CMD_OBJECT_GET,
+		.doit = object_get_doit,
+		.start = memfdcr_object_dump_start,
+		.dumpit = memfdcr_dump,
+		.done = memfdcr_dump_done,
+		.policy = object_get_policy,
+		.maxattr = ARRAY_SIZE(object_get_policy) - 1,
+	},
+	{
+		.cmd = MEMFDCR_CMD_HOLDER_GET,
+		.start = memfdcr_holder_dump_start,
+		.dumpit = memfdcr_dump,
+		.done = memfdcr_dump_done,
+		.policy = holder_get_policy,
+		.maxattr = ARRAY_SIZE(holder_get_policy) - 1,
+	},
+	{
+		.cmd = MEMFDCR_CMD_EXTENT_GET,
+		.start = memfdcr_extent_start,
+		.dumpit = memfdcr_extent_dump,
+		.done = memfdcr_extent_done,
+		.policy = extent_get_policy,
+		.maxattr = ARRAY_SIZE(extent_get_policy) - 1,
+	},
+	{
+		.cmd = MEMFDCR_CMD_UFFD_GET,
+		.doit = memfdcr_watched_do,
+		.start = memfdcr_watched_start,
+		.dumpit = memfdcr_watched_dump,
+		.done = memfdcr_watched_done,
+		.policy = uffd_get_policy,
+		.maxattr = ARRAY_SIZE(uffd_get_policy) - 1,
+	},
 };
 
-static struct genl_family family __ro_after_init = {
+struct genl_family memfdcr_family __ro_after_init = {
 	.name = MEMFDCR_FAMILY_NAME,
 	.version = MEMFDCR_FAMILY_VERSION,
 	.module = THIS_MODULE,
@@ -164,7 +293,7 @@ static struct genl_family family __ro_after_init = {
  */
 int memfdcr_netlink_init(void)
 {
-	return genl_register_family(&family);
+	return genl_register_family(&memfdcr_family);
 }
 
 /**
@@ -174,7 +303,7 @@ int memfdcr_netlink_init(void)
  */
 void memfdcr_netlink_exit(void)
 {
-	genl_unregister_family(&family);
+	genl_unregister_family(&memfdcr_family);
 }
 
 MODULE_ALIAS_GENL_FAMILY(MEMFDCR_FAMILY_NAME);

@@ -3,6 +3,8 @@
 #ifndef MEMFDCR_NETLINK_H
 #define MEMFDCR_NETLINK_H
 
+extern struct genl_family memfdcr_family;
+
 int memfdcr_netlink_init(void);
 void memfdcr_netlink_exit(void);
 

@@ -143,3 +143,31 @@ out:
 	fput(file);
 	return err ? ERR_PTR(err) : mm;
 }
+
+/**
+ * memfdcr_target_opens() - may the current process, with its current credentials, trace another one?
+ * @process: thread group leader; the caller has a reference
+ *
+ * Asks by opening /proc/PID/mem; that it is the right one shows from the address space behind it.
+ *
+ * Context: process context; sleeps.
+ * Return: whether it may. A process without memory may not be traced.
+ */
+bool memfdcr_target_opens(struct task_struct *process)
+{
+	struct mm_struct *mm;
+	struct file *file;
+	char path[32];
+	bool opens;
+
+	snprintf(path, sizeof(path), "/proc/%d/mem", task_tgid_vnr(process));
+	file = filp_open(path, O_RDONLY, 0);
+	if (IS_ERR(file))
+		return false;
+	mm = get_task_mm(process);
+	opens = mm && file->f_op == mem_fops && file->private_data == mm;
+	if (mm)
+		mmput(mm);
+	fput(file);
+	return opens;
+}

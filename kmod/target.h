@@ -3,13 +3,17 @@
 #ifndef MEMFDCR_TARGET_H
 #define MEMFDCR_TARGET_H
 
+#include <linux/types.h>
+
 struct genl_info;
 struct mm_struct;
 struct nlattr;
 struct sk_buff;
+struct task_struct;
 
 int memfdcr_target_init(void);
 struct mm_struct *memfdcr_target_get(struct sk_buff *skb, struct genl_info *info, struct nlattr *attr,
 				     bool user_mode_only, bool guard);
+bool memfdcr_target_opens(struct task_struct *process);
 
 #endif

@@ -26,6 +26,8 @@
  * may have a /dev of their own making.
  */
 static struct file *device;
+/* what every userfaultfd has for file operations; the kernel has no other name for it */
+static const struct file_operations *uffd_fops;
 static struct workqueue_struct *workers;
 
 /* shared by the caller and the worker, for a caller killed while it waits leaves the worker running */
@@ -103,6 +105,18 @@ struct file *memfdcr_uffd_open(struct mm_struct *mm, unsigned int flags)
 	return file;
 }
 
+/**
+ * memfdcr_uffd_ctx() - the userfaultfd behind a file
+ * @file: any file
+ *
+ * Context: any; the caller keeps the file.
+ * Return: the userfaultfd, or NULL: not one of the kernel's own.
+ */
+const struct userfaultfd_ctx *memfdcr_uffd_ctx(const struct file *file)
+{
+	return file->f_op == uffd_fops ? file->private_data : NULL;
+}
+
 /* one userfaultfd on the loader itself shows that the device is the right one and its structure the expected one */
 static int try_device(void)
 {
@@ -125,6 +139,7 @@ static int try_device(void)
 		pr_err("this kernel's userfaultfd is not laid out as this module was built for\n");
 		err = -ENOEXEC;
 	}
+	uffd_fops = file->f_op;
 	fput(file);
 	return err;
 }

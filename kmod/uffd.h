@@ -5,9 +5,11 @@
 
 struct file;
 struct mm_struct;
+struct userfaultfd_ctx;
 
 int memfdcr_uffd_init(void);
 void memfdcr_uffd_exit(void);
 struct file *memfdcr_uffd_open(struct mm_struct *mm, unsigned int flags);
+const struct userfaultfd_ctx *memfdcr_uffd_ctx(const struct file *file);
 
 #endif

@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Who may see what of whom; docs/security.md has the rules.
+ *
+ * A request has two fathers: the process that opened the socket and the one that sent the message. Somebody may pass
+ * a socket to a more privileged program and have that write something: so whatever is granted, both must have it. And
+ * the process that reads a long answer may be a third one, so what counts is noted when the request comes in.
+ */
+#include <linux/capability.h>
+#include <linux/cred.h>
+#include <linux/file.h>
+#include <linux/fs.h>
+#include <linux/netlink.h>
+#include <linux/pid.h>
+#include <linux/sched.h>
+#include <linux/sched/signal.h>
+#include <linux/sched/task.h>
+#include <linux/user_namespace.h>
+#include <net/sock.h>
+
+#include "access.h"
+#include "compat/wrapper/mm.h"
+#include "target.h"
+
+static bool is_plain(struct sk_buff *skb, const struct cred *cred)
+{
+	const struct cred *opener = NETLINK_CB(skb).sk->sk_socket->file->f_cred;
+
+	return uid_eq(opener->uid, cred->uid) && uid_eq(opener->euid, cred->euid) &&
+	       uid_eq(opener->fsuid, cred->fsuid) && gid_eq(opener->fsgid, cred->fsgid) &&
+	       opener->user_ns == cred->user_ns && cap_issubset(cred->cap_permitted, opener->cap_permitted);
+}
+
+/**
+ * memfdcr_access_get() - begin to look at processes on behalf of a request
+ * @access: result; memfdcr_access_put() when done
+ * @skb: the request; the caller keeps it
+ *
+ * Context: process context of the sender.
+ */
+void memfdcr_access_get(struct memfdcr_access *access, struct sk_buff *skb)
+{
+	*access = (struct memfdcr_access){
+		.skb = skb,
+		.cred = get_current_cred(),
+		.self = get_pid(task_tgid(current)),
+		.plain = is_plain(skb, current_cred()),
+	};
+}
+
+/**
+ * memfdcr_access_put() - undo memfdcr_access_get()
+ * @access: not used any more
+ *
+ * Context: any process context.
+ */
+void memfdcr_access_put(struct memfdcr_access *access)
+{
+	if (access->ns)
+		put_user_ns(access->ns);
+	put_cred(access->cred);
+	put_pid(access->self);
+}
+
+/* both, opener and sender, may look at anything in this user namespace; consumes the reference */
+static bool is_capable(struct memfdcr_access *access, struct user_namespace *ns)
+{
+	const struct cred *old;
+
+	if (ns == access->ns) {
+		put_user_ns(ns);
+		return access->ns_capable;
+	}
+	old = override_creds(access->cred);
+	access->ns_capable = netlink_ns_capable(access->skb, ns, CAP_SYS_PTRACE) ||
+			     netlink_ns_capable(access->skb, ns, CAP_CHECKPOINT_RESTORE);
+	revert_creds(old);
+	if (access->ns)
+		put_user_ns(access->ns);
+	access->ns = ns;
+	return access->ns_capable;
+}
+
+static bool has_ids_of(const struct cred *cred, struct task_struct *process)
+{
+	const struct cred *theirs;
+	bool equal;
+
+	rcu_read_lock();
+	theirs = __task_cred(process);
+	equal = uid_eq(cred->fsuid, theirs->uid) && uid_eq(cred->fsuid, theirs->euid) &&
+		uid_eq(cred->fsuid, theirs->suid) && gid_eq(cred->fsgid, theirs->gid) &&
+		gid_eq(cred->fsgid, theirs->egid) && gid_eq(cred->fsgid, theirs->sgid);
+	rcu_read_unlock();
+	return equal;
+}
+
+/*
+ * Whether the sender may trace the process: the kernel answers that, security modules included, to whoever opens its
+ * /proc/PID/mem. Only asked where the answer can be yes.
+ */
+static bool may_trace(struct memfdcr_access *access, struct task_struct *process)
+{
+	const struct cred *old;
+	bool may;
+
+	if (!has_ids_of(access->cred, process))
+		return false;
+	old = override_creds(access->cred);
+	may = memfdcr_target_opens(process);
+	revert_creds(old);
+	return may;
+}
+
+/**
+ * memfdcr_access_to() - may the request look at this process?
+ * @access: on whose behalf
+ * @process: thread group leader; the caller has a reference
+ *
+ * Context: process context; may sleep.
+ * Return: whether it may.
+ */
+bool memfdcr_access_to(struct memfdcr_access *access, struct task_struct *process)
+{
+	struct user_namespace *ns, *mm_ns;
+
+	if (access->plain && task_tgid(process) == access->self)
+		return true;
+
+	rcu_read_lock();
+	ns = get_user_ns(__task_cred(process)->user_ns);
+	rcu_read_unlock();
+	/* executing what it may not read has left a process's memory in an outer namespace than its credentials */
+	mm_ns = memfdcr_task_user_ns(process);
+	if (is_capable(access, ns)) {
+		if (!mm_ns || is_capable(access, mm_ns))
+			return true;
+	} else if (mm_ns) {
+		put_user_ns(mm_ns);
+	}
+	return access->plain && may_trace(access, process);
+}

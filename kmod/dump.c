@@ -1,0 +1,490 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The dumps of object-get and holder-get: process by process, holder by holder.
+ *
+ * holder-get tells holders as they are found. object-get has to have seen all of them before it can say how many there
+ * are: it tallies them, tells them only when asked to, and then tells the objects. Where a message is full, the next
+ * call goes on with the holder that had no room.
+ */
+#include <linux/err.h>
+#include <linux/mm_types.h>
+#include <linux/rcupdate.h>
+#include <linux/fdtable.h>
+#include <linux/sched/mm.h>
+#include <linux/sched/signal.h>
+#include <linux/sched/task.h>
+#include <linux/slab.h>
+#include <net/genetlink.h>
+#include <uapi/linux/memfdcr.h>
+
+#include "compat/wrapper/genetlink.h"
+#include "dump.h"
+#include "holder.h"
+#include "netlink.h"
+#include "tally.h"
+#include "walk.h"
+
+enum stage { INSIDE, OUTSIDE, RECHECK, OBJECTS, LAST, END };
+
+/**
+ * struct filter - which objects count
+ * @kinds: 1 << kind for each; 0: all
+ * @one: only the one with this @dev and @ino
+ * @exact: and this @generation
+ * @dev: as above
+ * @generation: as above
+ * @ino: as above
+ */
+struct filter {
+	u32 kinds;
+	bool one, exact;
+	u32 dev, generation;
+	u64 ino;
+};
+
+/**
+ * struct dump - a dump under way; lives from start to done
+ * @walk: over the processes
+ * @filter: which objects count
+ * @tally: objects found
+ * @command: MEMFDCR_CMD_OBJECT_GET or MEMFDCR_CMD_HOLDER_GET
+ * @tells: holders are told
+ * @tallies: objects are tallied
+ * @outside: holders outside the processes asked for are wanted, too
+ * @stage: what is being done
+ * @process: being visited; with a reference
+ * @visit: how far
+ * @fds_explain: its descriptors are its own, or it stands for all processes that share them
+ * @mm_explains: the same of its memory
+ * @moved: a process ran while it was looked at
+ * @next: object to be told next
+ * @skb: the message being filled
+ * @cb: the netlink dump
+ */
+struct dump {
+	struct memfdcr_walk walk;
+	struct filter filter;
+	struct memfdcr_tally tally;
+	u8 command;
+	bool tells, tallies, outside;
+	enum stage stage;
+	struct task_struct *process;
+	struct memfdcr_visit visit;
+	bool fds_explain, mm_explains;
+	bool moved;
+	struct list_head *next;
+	struct sk_buff *skb;
+	struct netlink_callback *cb;
+};
+
+static void *message(struct dump *d)
+{
+	return genlmsg_put(d->skb, NETLINK_CB(d->cb->skb).portid, d->cb->nlh->nlmsg_seq, &memfdcr_family, NLM_F_MULTI,
+			   d->command);
+}
+
+static bool passes(const struct filter *f, const struct memfdcr_holder *h)
+{
+	const struct inode *inode = file_inode(h->file);
+
+	if (f->kinds && !(f->kinds & 1U << h->kind))
+		return false;
+	return !f->one || (inode->i_ino == f->ino && memfdcr_object_dev(h->file) == f->dev &&
+			   (!f->exact || inode->i_generation == f->generation));
+}
+
+/* a holder as the only content of a message, beside its object's identity */
+static int tell_object_holder(struct dump *d, const struct memfdcr_holder *h)
+{
+	const struct inode *inode = file_inode(h->file);
+	struct sk_buff *skb = d->skb;
+	struct nlattr *nest;
+
+	if (nla_put_u32(skb, MEMFDCR_A_OBJECT_DEV, memfdcr_object_dev(h->file)) ||
+	    nla_put_u64_64bit(skb, MEMFDCR_A_OBJECT_INO, inode->i_ino, MEMFDCR_A_OBJECT_PAD) ||
+	    nla_put_u32(skb, MEMFDCR_A_OBJECT_GENERATION, inode->i_generation))
+		return -EMSGSIZE;
+	nest = nla_nest_start(skb, MEMFDCR_A_OBJECT_HOLDER);
+	if (!nest || memfdcr_holder_put(skb, h) ||
+	    (d->stage == OUTSIDE && nla_put_flag(skb, MEMFDCR_A_HOLDER_OUTSIDE)))
+		return -EMSGSIZE;
+	nla_nest_end(skb, nest);
+	return 0;
+}
+
+static int tell_holder(struct dump *d, const struct memfdcr_holder *h)
+{
+	const struct inode *inode = file_inode(h->file);
+	struct sk_buff *skb = d->skb;
+
+	if (d->command == MEMFDCR_CMD_OBJECT_GET)
+		return tell_object_holder(d, h);
+	if (nla_put_u32(skb, MEMFDCR_A_HOLDER_DEV, memfdcr_object_dev(h->file)) ||
+	    nla_put_u64_64bit(skb, MEMFDCR_A_HOLDER_INO, inode->i_ino, MEMFDCR_A_HOLDER_PAD) ||
+	    nla_put_u32(skb, MEMFDCR_A_HOLDER_GENERATION, inode->i_generation) ||
+	    memfdcr_holder_put(skb, h) ||
+	    (d->stage == OUTSIDE && nla_put_flag(skb, MEMFDCR_A_HOLDER_OUTSIDE)))
+		return -EMSGSIZE;
+	return 0;
+}
+
+/* with locks held; -ENOMEM: the tally needs memory reserved */
+static int found(void *data, const struct memfdcr_holder *h)
+{
+	struct dump *d = data;
+	struct memfdcr_tally_object *o = NULL;
+	void *msg = NULL;
+	int err = 0;
+
+	if (!passes(&d->filter, h))
+		return 0;
+	if (d->stage == OUTSIDE) {
+		o = memfdcr_tally_find(&d->tally, h);
+		if (!o)
+			return 0;
+	} else if (d->tallies) {
+		o = memfdcr_tally_get(&d->tally, h);
+		if (!o)
+			return -ENOMEM;
+	}
+	if (d->tells) {
+		msg = message(d);
+		if (!msg)
+			return -EMSGSIZE;
+		err = tell_holder(d, h);
+	}
+	if (!err && o)
+		err = memfdcr_tally_count(&d->tally, o, h, d->stage == OUTSIDE,
+					  h->vma ? d->mm_explains : d->fds_explain);
+	if (msg && err)
+		genlmsg_cancel(d->skb, msg);
+	else if (msg)
+		genlmsg_end(d->skb, msg);
+	return err;
+}
+
+enum sharing { OF_FILES, OF_MEMORY };
+
+/* what a process has of this, and how many have it; NULL: nothing */
+static const void *has(struct task_struct *process, enum sharing what, int *users)
+{
+	const void *it = NULL;
+	struct task_struct *t;
+
+	for_each_thread(process, t) {
+		task_lock(t);
+		if (what == OF_FILES && t->files) {
+			it = t->files;
+			*users = atomic_read(&t->files->count);
+		} else if (what == OF_MEMORY && t->mm) {
+			it = t->mm;
+			*users = atomic_read(&t->mm->mm_users);
+		}
+		task_unlock(t);
+		if (it)
+			break;
+	}
+	return it;
+}
+
+/*
+ * Processes may share descriptors (CLONE_FILES) or memory (CLONE_VM, vfork()). Each is told, but the references are
+ * there only once: of those that are walked, the one at the lowest address counts.
+ */
+static bool counts(struct dump *d, struct task_struct *process, enum sharing what)
+{
+	struct task_struct *p;
+	const void *it;
+	bool first = true;
+	int users = 0, others;
+
+	rcu_read_lock();
+	it = has(process, what, &users);
+	if (it && users > get_nr_threads(process)) {
+		for_each_process(p) {
+			if (p >= process || p->flags & PF_KTHREAD || has(p, what, &others) != it ||
+			    !(d->outside || memfdcr_walk_covers(&d->walk, p)))
+				continue;
+			first = false;
+			break;
+		}
+	}
+	rcu_read_unlock();
+	return first;
+}
+
+/* the rest of the processes of this stage; 0: all of them are done */
+static int visit_processes(struct dump *d)
+{
+	int err = 0;
+
+	while (!err) {
+		if (!d->process) {
+			struct task_struct *process = memfdcr_walk_next(&d->walk);
+
+			if (IS_ERR_OR_NULL(process))
+				return PTR_ERR_OR_ZERO(process);
+			d->process = process;
+			d->visit = (struct memfdcr_visit){ 0 };
+			d->fds_explain = !d->tallies || counts(d, process, OF_FILES);
+			d->mm_explains = !d->tallies || counts(d, process, OF_MEMORY);
+		}
+		err = memfdcr_visit(&d->visit, d->process, d->walk.ns, found, d);
+		if (err == -ENOMEM) {
+			err = memfdcr_tally_reserve(&d->tally);
+		} else if (!err) {
+			put_task_struct(d->process);
+			d->process = NULL;
+		}
+	}
+	return err;
+}
+
+static u32 unexplained(const struct memfdcr_tally_object *o)
+{
+	s64 n = o->references - o->explained;
+
+	/* what was counted may be older than what was not */
+	return n < 0 ? 0 : min_t(s64, n, U32_MAX);
+}
+
+static int tell_object(struct dump *d, const struct memfdcr_tally_object *o)
+{
+	struct sk_buff *skb = d->skb;
+	void *msg = message(d);
+
+	if (!msg)
+		return -EMSGSIZE;
+	if (memfdcr_object_put(skb, &o->object, o->has_name ? o->name : NULL, d->walk.access.cred->user_ns) ||
+	    nla_put_u32(skb, MEMFDCR_A_OBJECT_DESCRIPTORS, o->descriptors) ||
+	    nla_put_u32(skb, MEMFDCR_A_OBJECT_MAPPINGS, o->mappings) ||
+	    (d->outside && nla_put_u32(skb, MEMFDCR_A_OBJECT_OUTSIDE_HOLDERS, o->outside)) ||
+	    nla_put_u32(skb, MEMFDCR_A_OBJECT_UNEXPLAINED, unexplained(o))) {
+		genlmsg_cancel(skb, msg);
+		return -EMSGSIZE;
+	}
+	genlmsg_end(skb, msg);
+	return 0;
+}
+
+static int tell_objects(struct dump *d)
+{
+	int err;
+
+	for (; d->next != &d->tally.objects; d->next = d->next->next) {
+		err = tell_object(d, list_entry(d->next, struct memfdcr_tally_object, all));
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+/* the last message says what cannot be said of a single holder or object */
+static int tell_last(struct dump *d)
+{
+	int type = d->command == MEMFDCR_CMD_OBJECT_GET ? MEMFDCR_A_OBJECT_HIDDEN : MEMFDCR_A_HOLDER_HIDDEN;
+	struct nlmsghdr *nlh = (struct nlmsghdr *)skb_tail_pointer(d->skb);
+	void *msg = message(d);
+
+	if (!msg)
+		return -EMSGSIZE;
+	if (nla_put_u32(d->skb, type, d->walk.hidden)) {
+		genlmsg_cancel(d->skb, msg);
+		return -EMSGSIZE;
+	}
+	if (d->moved)
+		nlh->nlmsg_flags |= NLM_F_DUMP_INTR;
+	genlmsg_end(d->skb, msg);
+	return 0;
+}
+
+static int recheck(struct dump *d)
+{
+	bool still = false;
+	int err = memfdcr_walk_recheck(&d->walk, d->outside, &still);
+
+	d->moved = !still;
+	return err;
+}
+
+/* one stage, or what there is room for; 0: on to the next stage */
+static int do_stage(struct dump *d)
+{
+	int err = 0;
+
+	switch (d->stage) {
+	case INSIDE:
+		err = visit_processes(d);
+		if (!err)
+			memfdcr_walk_rewind(&d->walk, true);
+		break;
+	case OUTSIDE:
+		if (d->outside)
+			err = visit_processes(d);
+		break;
+	case RECHECK:
+		err = recheck(d);
+		d->next = d->tally.objects.next;
+		break;
+	case OBJECTS:
+		if (d->command == MEMFDCR_CMD_OBJECT_GET)
+			err = tell_objects(d);
+		break;
+	case LAST:
+		err = tell_last(d);
+		break;
+	case END:
+		break;
+	}
+	return err;
+}
+
+/**
+ * memfdcr_dump() - as much as goes into one message buffer
+ * @skb: the buffer
+ * @cb: the dump
+ *
+ * Context: process context of whoever reads; sleeps, killable.
+ * Return: bytes; 0: that was all; -EINTR killed; -ENOMEM.
+ */
+int memfdcr_dump(struct sk_buff *skb, struct netlink_callback *cb)
+{
+	struct dump *d = (struct dump *)cb->args[0];
+	int err = 0;
+
+	d->skb = skb;
+	d->cb = cb;
+	while (!err && d->stage != END) {
+		err = do_stage(d);
+		if (!err)
+			d->stage++;
+	}
+	if (err == -EMSGSIZE && skb->len)
+		return skb->len;
+	return err;
+}
+
+/**
+ * memfdcr_dump_done() - the dump is over, read to its end or not
+ * @cb: the dump
+ *
+ * Context: process context.
+ * Return: 0.
+ */
+int memfdcr_dump_done(struct netlink_callback *cb)
+{
+	struct dump *d = (struct dump *)cb->args[0];
+
+	if (d->process)
+		put_task_struct(d->process);
+	if (d->tallies)
+		memfdcr_tally_free(&d->tally);
+	memfdcr_walk_end(&d->walk);
+	kfree(d);
+	return 0;
+}
+
+static int read_filter(struct filter *f, const struct nlattr *kinds, const struct nlattr *dev,
+		       const struct nlattr *ino, const struct nlattr *generation, struct netlink_ext_ack *extack)
+{
+	if (!dev != !ino || (generation && !ino)) {
+		NL_SET_ERR_MSG(extack, "an object is named by dev and ino together, and then perhaps generation");
+		return -EINVAL;
+	}
+	*f = (struct filter){
+		.kinds = kinds ? nla_get_u32(kinds) : 0,
+		.one = ino,
+		.exact = generation,
+		.dev = dev ? nla_get_u32(dev) : 0,
+		.ino = ino ? nla_get_u64(ino) : 0,
+		.generation = generation ? nla_get_u32(generation) : 0,
+	};
+	return 0;
+}
+
+/* with command, tells and outside filled in; consumes d on error */
+static int start(struct netlink_callback *cb, struct dump *d, int pid_type, const struct nlattr *tree)
+{
+	int err;
+
+	d->tallies = d->outside || d->command == MEMFDCR_CMD_OBJECT_GET;
+	if (d->tallies) {
+		err = memfdcr_tally_init(&d->tally);
+		if (err)
+			goto free;
+	} else {
+		INIT_LIST_HEAD(&d->tally.objects);
+	}
+	err = memfdcr_walk_begin(&d->walk, cb->skb, cb->nlh, pid_type, tree, cb->extack);
+	if (err)
+		goto free_tally;
+	cb->args[0] = (long)d;
+	return 0;
+
+free_tally:
+	if (d->tallies)
+		memfdcr_tally_free(&d->tally);
+free:
+	kfree(d);
+	return err;
+}
+
+/**
+ * memfdcr_object_dump_start() - begin a dump of object-get
+ * @cb: the dump
+ *
+ * Context: process context of the sender; sleeps.
+ * Return: 0, or as memfdcr_walk_begin().
+ */
+int memfdcr_object_dump_start(struct netlink_callback *cb)
+{
+	struct nlattr **a = memfdcr_dump_attrs(cb);
+	struct dump *d;
+	int err;
+
+	if (a[MEMFDCR_A_OBJECT_FD] || a[MEMFDCR_A_OBJECT_TARGET_FD] || a[MEMFDCR_A_OBJECT_ADDRESS]) {
+		NL_SET_ERR_MSG(cb->extack, "fd, target-fd and address name one object, for which there is do");
+		return -EINVAL;
+	}
+	d = kzalloc(sizeof(*d), GFP_KERNEL_ACCOUNT);
+	if (!d)
+		return -ENOMEM;
+	err = read_filter(&d->filter, a[MEMFDCR_A_OBJECT_KINDS], a[MEMFDCR_A_OBJECT_DEV], a[MEMFDCR_A_OBJECT_INO],
+			  a[MEMFDCR_A_OBJECT_GENERATION], cb->extack);
+	if (err) {
+		kfree(d);
+		return err;
+	}
+	d->command = MEMFDCR_CMD_OBJECT_GET;
+	d->tells = a[MEMFDCR_A_OBJECT_HOLDERS];
+	d->outside = a[MEMFDCR_A_OBJECT_OUTSIDE];
+	return start(cb, d, MEMFDCR_A_OBJECT_PID, a[MEMFDCR_A_OBJECT_TREE]);
+}
+
+/**
+ * memfdcr_holder_dump_start() - begin a dump of holder-get
+ * @cb: the dump
+ *
+ * Context: process context of the sender; sleeps.
+ * Return: 0, or as memfdcr_walk_begin().
+ */
+int memfdcr_holder_dump_start(struct netlink_callback *cb)
+{
+	struct nlattr **a = memfdcr_dump_attrs(cb);
+	struct dump *d;
+	int err;
+
+	d = kzalloc(sizeof(*d), GFP_KERNEL_ACCOUNT);
+	if (!d)
+		return -ENOMEM;
+	err = read_filter(&d->filter, a[MEMFDCR_A_HOLDER_KINDS], a[MEMFDCR_A_HOLDER_DEV], a[MEMFDCR_A_HOLDER_INO],
+			  a[MEMFDCR_A_HOLDER_GENERATION], cb->extack);
+	if (err) {
+		kfree(d);
+		return err;
+	}
+	d->command = MEMFDCR_CMD_HOLDER_GET;
+	d->tells = true;
+	d->outside = a[MEMFDCR_A_HOLDER_OUTSIDE];
+	return start(cb, d, MEMFDCR_A_HOLDER_PID, a[MEMFDCR_A_HOLDER_TREE]);
+}

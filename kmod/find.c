@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* The one object that a request names by a descriptor or an address. */
+#include <linux/err.h>
+#include <linux/fdtable.h>
+#include <linux/file.h>
+#include <linux/fs.h>
+#include <linux/mm.h>
+#include <linux/pid.h>
+#include <linux/sched/mm.h>
+#include <linux/sched/task.h>
+#include <net/netlink.h>
+
+#include "access.h"
+#include "find.h"
+#include "object.h"
+
+struct fd_wanted {
+	unsigned int fd;
+	struct file *file;
+};
+
+/* called by iterate_fd(), with the table's lock held, for the first descriptor that is not below the wanted one */
+static int take_wanted(const void *p, struct file *file, unsigned int fd)
+{
+	struct fd_wanted *wanted = (struct fd_wanted *)p;
+
+	if (fd == wanted->fd) {
+		get_file(file);
+		wanted->file = file;
+	}
+	return 1;
+}
+
+static struct file *by_fd(struct task_struct *process, const struct nlattr *attr, struct netlink_ext_ack *extack)
+{
+	struct fd_wanted wanted = { .fd = nla_get_u32(attr) };
+
+	task_lock(process);
+	if (process->files)
+		iterate_fd(process->files, wanted.fd, take_wanted, &wanted);
+	task_unlock(process);
+	if (wanted.file)
+		return wanted.file;
+	NL_SET_ERR_MSG_ATTR(extack, attr, "the process has no such descriptor");
+	return ERR_PTR(-EBADF);
+}
+
+static struct file *by_address(struct task_struct *process, const struct nlattr *attr, struct netlink_ext_ack *extack)
+{
+	struct file *file = ERR_PTR(-ENOENT);
+	struct vm_area_struct *vma;
+	struct mm_struct *mm;
+
+	mm = get_task_mm(process);
+	if (!mm) {
+		NL_SET_ERR_MSG(extack, "the process has exited");
+		return ERR_PTR(-ESRCH);
+	}
+	if (mmap_read_lock_killable(mm)) {
+		mmput(mm);
+		return ERR_PTR(-EINTR);
+	}
+	vma = vma_lookup(mm, nla_get_u64(attr));
+	if (!vma)
+		NL_SET_ERR_MSG_ATTR(extack, attr, "nothing is mapped at this address");
+	else if (!vma->vm_file)
+		NL_SET_ERR_MSG_ATTR(extack, attr, "private memory is mapped at this address");
+	else
+		file = get_file(vma->vm_file);
+	mmap_read_unlock(mm);
+	mmput(mm);
+	return file;
+}
+
+static struct file *of_process(struct sk_buff *skb, const struct memfdcr_place *place, struct netlink_ext_ack *extack)
+{
+	struct memfdcr_access access;
+	struct task_struct *process;
+	struct file *file;
+	bool may;
+
+	rcu_read_lock();
+	process = pid_task(find_vpid(nla_get_u32(place->pid)), PIDTYPE_TGID);
+	if (process)
+		get_task_struct(process);
+	rcu_read_unlock();
+	if (!process) {
+		NL_SET_ERR_MSG_ATTR(extack, place->pid, "there is no process with this pid");
+		return ERR_PTR(-ESRCH);
+	}
+	memfdcr_access_get(&access, skb);
+	may = memfdcr_access_to(&access, process);
+	memfdcr_access_put(&access);
+	if (!may) {
+		NL_SET_ERR_MSG_ATTR(extack, place->pid, "no permission to look at this process");
+		file = ERR_PTR(-EPERM);
+	} else if (place->target_fd) {
+		file = by_fd(process, place->target_fd, extack);
+	} else {
+		file = by_address(process, place->address, extack);
+	}
+	put_task_struct(process);
+	return file;
+}
+
+static struct file *find_file(struct sk_buff *skb, const struct memfdcr_place *place, struct netlink_ext_ack *extack)
+{
+	struct file *file;
+
+	if (place->pid && !place->fd && !place->target_fd != !place->address)
+		return of_process(skb, place, extack);
+	if (!place->fd || place->pid || place->target_fd || place->address) {
+		NL_SET_ERR_MSG(extack, "name the object by fd alone, by pid and target-fd, or by pid and address");
+		return ERR_PTR(-EINVAL);
+	}
+	file = fget_raw(nla_get_u32(place->fd));
+	if (file)
+		return file;
+	NL_SET_ERR_MSG_ATTR(extack, place->fd, "no such descriptor");
+	return ERR_PTR(-EBADF);
+}
+
+/**
+ * memfdcr_find() - the object that a request names
+ * @skb: the request
+ * @place: where it is
+ * @extack: gets a sentence on error
+ *
+ * Context: process context of the sender; sleeps, killable.
+ * Return: an open file of the object, with a reference; or -EINVAL named wrongly; -EBADF no such descriptor; -ESRCH no
+ * such process; -EPERM it may not be looked at; -ENOENT nothing there; -EOPNOTSUPP not an object; -EINTR killed.
+ */
+struct file *memfdcr_find(struct sk_buff *skb, const struct memfdcr_place *place, struct netlink_ext_ack *extack)
+{
+	struct file *file = find_file(skb, place, extack);
+
+	if (IS_ERR(file) || memfdcr_object_kind(file))
+		return file;
+	NL_SET_ERR_MSG(extack, "not a memfd, shared anonymous memory, System V segment or memfd_secret");
+	fput(file);
+	return ERR_PTR(-EOPNOTSUPP);
+}

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The holders of one process: its descriptors and mappings of objects. */
+#ifndef MEMFDCR_HOLDER_H
+#define MEMFDCR_HOLDER_H
+
+#include <linux/types.h>
+
+struct file;
+struct pid_namespace;
+struct sk_buff;
+struct task_struct;
+struct vm_area_struct;
+
+/**
+ * struct memfdcr_holder - a descriptor or a mapping of an object
+ * @kind: of the object, MEMFDCR_KIND_...
+ * @file: open file description
+ * @pid: process, in the reader's pid namespace
+ * @tid: thread that alone has the descriptor; 0: all of the process have
+ * @vma: the mapping; NULL: a descriptor
+ * @fd: the descriptor
+ * @cloexec: it is closed by execve()
+ */
+struct memfdcr_holder {
+	unsigned int kind;
+	const struct file *file;
+	pid_t pid;
+	pid_t tid;
+	const struct vm_area_struct *vma;
+	unsigned int fd;
+	bool cloexec;
+};
+
+/*
+ * Told each holder, with locks held: must not sleep. 0: go on; anything else: stop here, and come back to this holder
+ * the next time.
+ */
+typedef int (*memfdcr_holder_fn)(void *data, const struct memfdcr_holder *holder);
+
+/**
+ * struct memfdcr_visit - where a visit of a process has got to; zeroed at its beginning
+ * @stage: which part is next
+ * @thread: of the threads with descriptors of their own, the last one that was visited
+ * @fd: descriptor to go on with
+ * @address: address to go on with
+ */
+struct memfdcr_visit {
+	unsigned int stage;
+	pid_t thread;
+	unsigned int fd;
+	unsigned long address;
+};
+
+int memfdcr_visit(struct memfdcr_visit *v, struct task_struct *process, struct pid_namespace *ns,
+		  memfdcr_holder_fn fn, void *data);
+int memfdcr_holder_put(struct sk_buff *skb, const struct memfdcr_holder *holder);
+unsigned int memfdcr_uffd_modes(const struct vm_area_struct *vma);
+
+#endif

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The objects that a dump has come across, each once, with counts of their holders. */
+#ifndef MEMFDCR_TALLY_H
+#define MEMFDCR_TALLY_H
+
+#include <linux/list.h>
+#include <linux/types.h>
+
+#include "object.h"
+
+struct memfdcr_holder;
+
+/**
+ * struct memfdcr_tally_object - an object with what has been counted of it
+ * @hash: in the tally
+ * @all: in the order in which they were found
+ * @object: what it was when it was found
+ * @descriptors: so many were counted
+ * @mappings: so many were counted
+ * @outside: of both together, so many are outside the processes asked for
+ * @references: to its open files, those that have been found and those that have not
+ * @explained: of these, so many by what was counted
+ * @has_name: @name counts
+ * @name: its name
+ */
+struct memfdcr_tally_object {
+	struct hlist_node hash;
+	struct list_head all;
+	struct memfdcr_object object;
+	u32 descriptors;
+	u32 mappings;
+	u32 outside;
+	s64 references;
+	s64 explained;
+	bool has_name;
+	char name[];
+};
+
+struct memfdcr_tally {
+	struct hlist_head *buckets;
+	struct list_head objects;
+	void *spare;		/* for the next entry, when there was no memory for it under a lock */
+};
+
+int memfdcr_tally_init(struct memfdcr_tally *t);
+void memfdcr_tally_free(struct memfdcr_tally *t);
+int memfdcr_tally_reserve(struct memfdcr_tally *t);
+struct memfdcr_tally_object *memfdcr_tally_find(struct memfdcr_tally *t, const struct memfdcr_holder *holder);
+struct memfdcr_tally_object *memfdcr_tally_get(struct memfdcr_tally *t, const struct memfdcr_holder *holder);
+int memfdcr_tally_count(struct memfdcr_tally *t, struct memfdcr_tally_object *o, const struct memfdcr_holder *holder,
+			bool outside, bool explains);
+
+#endif

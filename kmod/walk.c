@@ -1,0 +1,329 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Going from process to process: a list of them, a tree, or all; and whether they stood still meanwhile.
+ *
+ * No lock is held from one process to the next, so what is found may not have been so at one and the same time. But a
+ * process changes its descriptors and mappings only by running. If every thread was off its processor when it was
+ * looked at, and at the end has not been scheduled since, then nothing has changed in between.
+ */
+#include <linux/cred.h>
+#include <linux/err.h>
+#include <linux/pid.h>
+#include <linux/pid_namespace.h>
+#include <linux/random.h>
+#include <linux/sched.h>
+#include <linux/sched/signal.h>
+#include <linux/sched/task.h>
+#include <linux/siphash.h>
+#include <linux/slab.h>
+#include <linux/sort.h>
+#include <net/genetlink.h>
+
+#include "walk.h"
+
+static int compare_pids(const void *a, const void *b)
+{
+	const struct pid *const *left = a, *const *right = b;
+
+	return *left < *right ? -1 : *left > *right;
+}
+
+/* the process that an attribute names in the sender's pid namespace, with a reference; or an error pointer */
+static struct pid *get_process(const struct nlattr *attr, struct netlink_ext_ack *extack)
+{
+	u32 nr = nla_get_u32(attr);
+	struct pid *pid;
+
+	rcu_read_lock();
+	pid = nr <= INT_MAX ? find_vpid(nr) : NULL;
+	if (pid && pid_task(pid, PIDTYPE_TGID))
+		get_pid(pid);
+	else
+		pid = ERR_PTR(-ESRCH);
+	rcu_read_unlock();
+	if (IS_ERR(pid))
+		NL_SET_ERR_MSG_ATTR(extack, attr, "there is no process with this pid");
+	return pid;
+}
+
+static int get_list(struct memfdcr_walk *w, const struct nlmsghdr *nlh, int type, struct netlink_ext_ack *extack)
+{
+	unsigned int n = 0, unique = 0, i;
+	const struct nlattr *attr;
+	int rem;
+
+	nlmsg_for_each_attr(attr, nlh, GENL_HDRLEN, rem)
+		n += nla_type(attr) == type;
+	if (!n)
+		return 0;
+	if (n > MEMFDCR_MAX_PIDS) {
+		NL_SET_ERR_MSG(extack, "more than 4096 processes are asked for");
+		return -E2BIG;
+	}
+	w->pids = kvcalloc(n, sizeof(*w->pids), GFP_KERNEL_ACCOUNT);
+	if (!w->pids)
+		return -ENOMEM;
+	nlmsg_for_each_attr(attr, nlh, GENL_HDRLEN, rem) {
+		struct pid *pid;
+
+		if (nla_type(attr) != type)
+			continue;
+		pid = get_process(attr, extack);
+		if (IS_ERR(pid))
+			return PTR_ERR(pid);
+		w->pids[w->n_pids++] = pid;
+	}
+	sort(w->pids, w->n_pids, sizeof(*w->pids), compare_pids, NULL);
+	for (i = 0; i < w->n_pids; i++) {
+		if (unique && w->pids[unique - 1] == w->pids[i])
+			put_pid(w->pids[i]);
+		else
+			w->pids[unique++] = w->pids[i];
+	}
+	w->n_pids = unique;
+	return 0;
+}
+
+/**
+ * memfdcr_walk_begin() - read from a request which processes to walk
+ * @w: result; memfdcr_walk_end() when done, not after an error
+ * @skb: the request; the caller keeps it
+ * @nlh: its message
+ * @pid_type: type of the attributes that name processes; without any, and without a tree, all are walked
+ * @tree: attribute that names the root of a tree, or NULL
+ * @extack: gets a sentence on error
+ *
+ * Context: process context of the sender; sleeps.
+ * Return: 0; -ESRCH no such process; -E2BIG too many; -EINVAL a list and a tree; -ENOMEM.
+ */
+int memfdcr_walk_begin(struct memfdcr_walk *w, struct sk_buff *skb, const struct nlmsghdr *nlh, int pid_type,
+		       const struct nlattr *tree, struct netlink_ext_ack *extack)
+{
+	int err;
+
+	*w = (struct memfdcr_walk){ .ns = get_pid_ns(task_active_pid_ns(current)) };
+	memfdcr_access_get(&w->access, skb);
+	err = get_list(w, nlh, pid_type, extack);
+	if (!err && tree && w->pids) {
+		NL_SET_ERR_MSG_ATTR(extack, tree, "either pids or a tree, not both");
+		err = -EINVAL;
+	}
+	if (!err && tree) {
+		w->root = get_process(tree, extack);
+		if (IS_ERR(w->root)) {
+			err = PTR_ERR(w->root);
+			w->root = NULL;
+		}
+	}
+	if (err)
+		memfdcr_walk_end(w);
+	else
+		memfdcr_walk_rewind(w, false);
+	return err;
+}
+
+/**
+ * memfdcr_walk_end() - undo memfdcr_walk_begin()
+ * @w: the walk
+ *
+ * Context: process context.
+ */
+void memfdcr_walk_end(struct memfdcr_walk *w)
+{
+	while (w->n_pids)
+		put_pid(w->pids[--w->n_pids]);
+	kvfree(w->pids);
+	put_pid(w->root);
+	memfdcr_access_put(&w->access);
+	put_pid_ns(w->ns);
+}
+
+/**
+ * memfdcr_walk_rewind() - go back to the beginning
+ * @w: the walk
+ * @outside: from now on walk the processes that were not asked for
+ *
+ * Context: any.
+ */
+void memfdcr_walk_rewind(struct memfdcr_walk *w, bool outside)
+{
+	w->outside = outside;
+	w->next = w->pids && !outside ? 0 : 1;
+}
+
+static bool descends_from(struct task_struct *process, const struct pid *root)
+{
+	struct task_struct *t = process, *parent;
+	bool descends = false;
+
+	rcu_read_lock();
+	for (;;) {
+		descends = task_tgid(t) == root;
+		parent = rcu_dereference(t->real_parent);
+		if (descends || parent == t || !parent)
+			break;
+		t = parent;
+	}
+	rcu_read_unlock();
+	return descends;
+}
+
+/**
+ * memfdcr_walk_covers() - is a process among those asked for?
+ * @w: the walk
+ * @process: thread group leader; the caller has a reference
+ *
+ * Context: any.
+ * Return: whether it is.
+ */
+bool memfdcr_walk_covers(const struct memfdcr_walk *w, struct task_struct *process)
+{
+	const struct pid *pid = task_tgid(process);
+	unsigned int low = 0, high = w->n_pids;
+
+	if (w->root)
+		return descends_from(process, w->root);
+	if (!w->pids)
+		return true;
+	while (low < high) {
+		unsigned int mid = low + (high - low) / 2;
+
+		if (w->pids[mid] == pid)
+			return true;
+		if (w->pids[mid] < pid)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return false;
+}
+
+/* the next one, wherever it belongs, with a reference */
+static struct task_struct *next_process(struct memfdcr_walk *w)
+{
+	struct task_struct *process = NULL;
+	struct pid *pid;
+
+	rcu_read_lock();
+	while (!process) {
+		if (w->pids && !w->outside) {
+			pid = w->next < w->n_pids ? w->pids[w->next++] : NULL;
+		} else {
+			pid = w->next <= INT_MAX ? find_ge_pid(w->next, w->ns) : NULL;
+			if (pid)
+				w->next = pid_nr_ns(pid, w->ns) + 1;
+		}
+		if (!pid)
+			break;
+		process = pid_task(pid, PIDTYPE_TGID);
+		if (process && process->flags & PF_KTHREAD)
+			process = NULL;
+	}
+	if (process)
+		get_task_struct(process);
+	rcu_read_unlock();
+	return process;
+}
+
+#ifdef CONFIG_SMP
+static bool is_running(const struct task_struct *t)
+{
+	/* pairs with the release when it has left its processor: what it did there is seen after this */
+	return smp_load_acquire(&t->on_cpu);
+}
+#else
+static bool is_running(const struct task_struct *t)
+{
+	return false;
+}
+#endif
+
+/* adds the threads of a process to *still, and tells whether one is running */
+static bool note_threads(struct memfdcr_walk *w, struct task_struct *process, u64 *still)
+{
+	static siphash_key_t key __read_mostly;
+	struct task_struct *t;
+	bool running = false;
+
+	/* whoever reads the answer runs, and knows what it does */
+	if (task_tgid(process) == w->access.self)
+		return false;
+	get_random_once(&key, sizeof(key));
+	rcu_read_lock();
+	for_each_thread(process, t) {
+		running |= is_running(t);
+		*still += siphash_3u64((unsigned long)t, t->start_boottime,
+				       READ_ONCE(t->nvcsw) + READ_ONCE(t->nivcsw), &key);
+	}
+	rcu_read_unlock();
+	/* before anything else of the process is looked at, or after all of it */
+	smp_mb();
+	return running;
+}
+
+/* the next process that this walk is about and the request may see; others that it is about are hidden */
+static struct task_struct *next_visible(struct memfdcr_walk *w, unsigned int *hidden)
+{
+	struct task_struct *process;
+
+	for (;;) {
+		if (fatal_signal_pending(current))
+			return ERR_PTR(-EINTR);
+		cond_resched();
+		process = next_process(w);
+		if (!process)
+			return NULL;
+		if (memfdcr_walk_covers(w, process) != w->outside) {
+			if (memfdcr_access_to(&w->access, process))
+				return process;
+			++*hidden;
+		}
+		put_task_struct(process);
+	}
+}
+
+/**
+ * memfdcr_walk_next() - the next process
+ * @w: the walk
+ *
+ * Context: process context; sleeps.
+ * Return: its thread group leader, which may be a zombie, with a reference; NULL: that was all; -EINTR: killed.
+ */
+struct task_struct *memfdcr_walk_next(struct memfdcr_walk *w)
+{
+	struct task_struct *process = next_visible(w, &w->hidden);
+
+	if (!IS_ERR_OR_NULL(process))
+		w->ran |= note_threads(w, process, &w->still);
+	return process;
+}
+
+/**
+ * memfdcr_walk_recheck() - has nobody run since he was looked at?
+ * @w: the walk, at its end
+ * @outside: the processes not asked for were walked, too
+ * @stood_still: result; the processes walked are the same ones, and none of their threads has run
+ *
+ * Context: process context; sleeps.
+ * Return: 0, or -EINTR: killed.
+ */
+int memfdcr_walk_recheck(struct memfdcr_walk *w, bool outside, bool *stood_still)
+{
+	struct task_struct *process;
+	unsigned int hidden = 0;
+	bool ran = w->ran, part = false;
+	u64 still = 0;
+
+	do {
+		memfdcr_walk_rewind(w, part);
+		while ((process = next_visible(w, &hidden))) {
+			if (IS_ERR(process))
+				return PTR_ERR(process);
+			ran |= note_threads(w, process, &still);
+			put_task_struct(process);
+		}
+		part = !part;
+	} while (part && outside);
+	*stood_still = !ran && still == w->still && hidden == w->hidden;
+	return 0;
+}

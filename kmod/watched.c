@@ -1,0 +1,244 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* uffd-get: which processes and which of their ranges a userfaultfd watches. */
+#include <linux/err.h>
+#include <linux/file.h>
+#include <linux/fs.h>
+#include <linux/mm.h>
+#include <linux/sched/mm.h>
+#include <linux/sched/signal.h>
+#include <linux/sched/task.h>
+#include <linux/slab.h>
+#include <linux/userfaultfd_k.h>
+#include <net/genetlink.h>
+#include <uapi/linux/memfdcr.h>
+
+#include "compat/wrapper/genetlink.h"
+#include "guard.h"
+#include "holder.h"
+#include "id.h"
+#include "netlink.h"
+#include "object.h"
+#include "uffd.h"
+#include "walk.h"
+#include "watched.h"
+
+/**
+ * struct ranges - a dump of ranges under way
+ * @ctx: the userfaultfd; only compared
+ * @mm: the address space it watches; pinned
+ * @at: address to go on with
+ */
+struct ranges {
+	const struct userfaultfd_ctx *ctx;
+	struct mm_struct *mm;
+	unsigned long at;
+};
+
+/* the userfaultfd behind a descriptor of the sender, with a reference to its file */
+static struct file *find(const struct nlattr *attr, const struct userfaultfd_ctx **ctx, bool *guarded,
+			 struct netlink_ext_ack *extack)
+{
+	struct file *file;
+
+	if (!attr) {
+		NL_SET_ERR_MSG(extack, "fd is missing");
+		return ERR_PTR(-EINVAL);
+	}
+	file = fget(nla_get_u32(attr));
+	if (!file) {
+		NL_SET_ERR_MSG_ATTR(extack, attr, "no such descriptor");
+		return ERR_PTR(-EBADF);
+	}
+	*ctx = memfdcr_guard_ctx(file);
+	*guarded = *ctx;
+	if (!*ctx)
+		*ctx = memfdcr_uffd_ctx(file);
+	if (*ctx)
+		return file;
+	fput(file);
+	NL_SET_ERR_MSG_ATTR(extack, attr, "not a userfaultfd");
+	return ERR_PTR(-EINVAL);
+}
+
+static bool uses(struct task_struct *process, const struct mm_struct *mm)
+{
+	struct task_struct *t;
+	bool found = false;
+
+	rcu_read_lock();
+	for_each_thread(process, t)
+		found |= READ_ONCE(t->mm) == mm;
+	rcu_read_unlock();
+	return found;
+}
+
+/* the processes that use the memory and that the sender may see */
+static int put_processes(struct sk_buff *msg, struct sk_buff *skb, struct genl_info *info, const struct mm_struct *mm)
+{
+	struct task_struct *process;
+	struct memfdcr_walk walk;
+	int err;
+
+	err = memfdcr_walk_begin(&walk, skb, info->nlhdr, MEMFDCR_A_UFFD_PID, NULL, info->extack);
+	if (err)
+		return err;
+	while (!err && (process = memfdcr_walk_next(&walk))) {
+		if (IS_ERR(process)) {
+			err = PTR_ERR(process);
+			break;
+		}
+		if (uses(process, mm))
+			err = nla_put_u32(msg, MEMFDCR_A_UFFD_PID, task_tgid_nr_ns(process, walk.ns));
+		put_task_struct(process);
+	}
+	memfdcr_walk_end(&walk);
+	return err;
+}
+
+/**
+ * memfdcr_watched_do() - number, guard and processes of a userfaultfd
+ * @skb: the request
+ * @info: the request
+ *
+ * Context: process context of the sender; sleeps, killable.
+ * Return: 0; -EINVAL, -EBADF not a userfaultfd; -EMSGSIZE more processes than go into a message; -ENOMEM; -EINTR.
+ */
+int memfdcr_watched_do(struct sk_buff *skb, struct genl_info *info)
+{
+	const struct userfaultfd_ctx *ctx;
+	struct sk_buff *msg;
+	struct file *file;
+	bool guarded;
+	void *hdr;
+	int err;
+
+	file = find(info->attrs[MEMFDCR_A_UFFD_FD], &ctx, &guarded, info->extack);
+	if (IS_ERR(file))
+		return PTR_ERR(file);
+	err = -ENOMEM;
+	msg = genlmsg_new(GENLMSG_DEFAULT_SIZE, GFP_KERNEL);
+	if (!msg)
+		goto put;
+	hdr = genlmsg_put_reply(msg, info, &memfdcr_family, 0, MEMFDCR_CMD_UFFD_GET);
+	err = -EMSGSIZE;
+	if (!hdr || nla_put_u64_64bit(msg, MEMFDCR_A_UFFD_UFFD_ID, memfdcr_id(ctx), MEMFDCR_A_UFFD_PAD) ||
+	    (guarded && nla_put_flag(msg, MEMFDCR_A_UFFD_GUARD)))
+		goto free;
+	err = put_processes(msg, skb, info, ctx->mm);
+	if (err)
+		goto free;
+	genlmsg_end(msg, hdr);
+	fput(file);
+	return genlmsg_reply(msg, info);
+
+free:
+	nlmsg_free(msg);
+put:
+	fput(file);
+	return err;
+}
+
+/**
+ * memfdcr_watched_start() - begin a dump of uffd-get
+ * @cb: the dump
+ *
+ * Context: process context of the sender; sleeps.
+ * Return: 0; -EINVAL, -EBADF not a userfaultfd; -ENOMEM.
+ */
+int memfdcr_watched_start(struct netlink_callback *cb)
+{
+	const struct userfaultfd_ctx *ctx;
+	struct ranges *r;
+	struct file *file;
+	bool guarded;
+
+	file = find(memfdcr_dump_attrs(cb)[MEMFDCR_A_UFFD_FD], &ctx, &guarded, cb->extack);
+	if (IS_ERR(file))
+		return PTR_ERR(file);
+	r = kzalloc(sizeof(*r), GFP_KERNEL_ACCOUNT);
+	if (r) {
+		/* not the file: a dump that nobody reads must not keep a userfaultfd open */
+		mmgrab(ctx->mm);
+		r->mm = ctx->mm;
+		r->ctx = ctx;
+		cb->args[0] = (long)r;
+	}
+	fput(file);
+	return r ? 0 : -ENOMEM;
+}
+
+static int put_range(struct sk_buff *skb, struct netlink_callback *cb, const struct vm_area_struct *vma)
+{
+	const struct file *mapped = vma->vm_file;
+	void *msg = genlmsg_put(skb, NETLINK_CB(cb->skb).portid, cb->nlh->nlmsg_seq, &memfdcr_family, NLM_F_MULTI,
+				MEMFDCR_CMD_UFFD_GET);
+
+	if (!msg)
+		return -EMSGSIZE;
+	if (nla_put_u64_64bit(skb, MEMFDCR_A_UFFD_START, vma->vm_start, MEMFDCR_A_UFFD_PAD) ||
+	    nla_put_u64_64bit(skb, MEMFDCR_A_UFFD_END, vma->vm_end, MEMFDCR_A_UFFD_PAD) ||
+	    nla_put_u32(skb, MEMFDCR_A_UFFD_MODES, memfdcr_uffd_modes(vma)) ||
+	    (mapped && (nla_put_u64_64bit(skb, MEMFDCR_A_UFFD_OFFSET, (u64)vma->vm_pgoff << PAGE_SHIFT,
+					  MEMFDCR_A_UFFD_PAD) ||
+			nla_put_u32(skb, MEMFDCR_A_UFFD_DEV, memfdcr_object_dev(mapped)) ||
+			nla_put_u64_64bit(skb, MEMFDCR_A_UFFD_INO, file_inode(mapped)->i_ino, MEMFDCR_A_UFFD_PAD) ||
+			nla_put_u32(skb, MEMFDCR_A_UFFD_GENERATION, file_inode(mapped)->i_generation)))) {
+		genlmsg_cancel(skb, msg);
+		return -EMSGSIZE;
+	}
+	genlmsg_end(skb, msg);
+	return 0;
+}
+
+/**
+ * memfdcr_watched_dump() - as many ranges as go into one message buffer
+ * @skb: the buffer
+ * @cb: the dump
+ *
+ * Context: process context of whoever reads; sleeps, killable.
+ * Return: bytes; 0: that was all; -EINTR killed.
+ */
+int memfdcr_watched_dump(struct sk_buff *skb, struct netlink_callback *cb)
+{
+	struct ranges *r = (struct ranges *)cb->args[0];
+	struct vm_area_struct *vma;
+	int err = 0;
+
+	if (!mmget_not_zero(r->mm))
+		return 0;
+	if (mmap_read_lock_killable(r->mm)) {
+		err = -EINTR;
+	} else {
+		VMA_ITERATOR(vmi, r->mm, r->at);
+
+		for_each_vma(vmi, vma) {
+			r->at = vma->vm_start;
+			if (vma->vm_userfaultfd_ctx.ctx != r->ctx)
+				continue;
+			err = put_range(skb, cb, vma);
+			if (err)
+				break;
+		}
+		mmap_read_unlock(r->mm);
+	}
+	mmput(r->mm);
+	if (err == -EMSGSIZE && skb->len)
+		return skb->len;
+	return err;
+}
+
+/**
+ * memfdcr_watched_done() - the dump is over, read to its end or not
+ * @cb: the dump
+ *
+ * Context: process context.
+ * Return: 0.
+ */
+int memfdcr_watched_done(struct netlink_callback *cb)
+{
+	struct ranges *r = (struct ranges *)cb->args[0];
+
+	mmdrop(r->mm);
+	kfree(r);
+	return 0;
+}
