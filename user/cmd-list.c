@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <locale.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -30,21 +31,49 @@ static void usage(void)
 	       "4 with -p or -t: nothing was found, or not all processes were there to be seen.\n");
 }
 
-/* of the pids asked for: tells which do not exist */
-static bool all_exist(const struct scope *scope)
+static bool is_absent(uint32_t pid)
 {
-	bool all = true;
-	size_t i;
+	if (!kill(pid, 0) || errno != ESRCH)
+		return false;
+	report_notice("there is no process %u", pid);
+	return true;
+}
 
-	for (i = 0; i < scope->n_pids + !!scope->tree; i++) {
-		uint32_t pid = scope->tree ? scope->tree : scope->pids[i];
+/* the module refuses a list with a process that does not exist: asks for the others only. Returns how many there were */
+static size_t drop_absent(struct list_options *o)
+{
+	size_t i, n = 0, dropped;
 
-		if (!kill(pid, 0) || errno != ESRCH)
-			continue;
-		report_notice("there is no process %u", pid);
-		all = false;
+	for (i = 0; i < o->scope.n_pids; i++)
+		if (!is_absent(o->pids[i]))
+			o->pids[n++] = o->pids[i];
+	dropped = o->scope.n_pids - n;
+	o->scope.n_pids = n;
+	if (o->scope.tree && is_absent(o->scope.tree)) {
+		o->scope.tree = 0;
+		dropped++;
 	}
-	return all;
+	return dropped;
+}
+
+/* of the processes asked for, without those that do not exist or end while we ask; *dropped: how many these are */
+static int take_some(struct genl *g, struct list_options *o, struct snapshot *s, size_t *dropped)
+{
+	size_t last = drop_absent(o);
+	int ret;
+
+	*dropped = 0;
+	do {
+		*dropped += last;
+		/* nothing is left: to ask for that would be to ask for everything */
+		if (!o->scope.n_pids && !o->scope.tree) {
+			*s = (struct snapshot){ .consistent = true };
+			return 0;
+		}
+		ret = genl_snapshot_take(g, &o->scope, s);
+		last = ret == -ESRCH ? drop_absent(o) : 0;
+	} while (last);
+	return ret;
 }
 
 static int print(const struct list_options *o, const struct snapshot *s)
@@ -59,17 +88,17 @@ static int print(const struct list_options *o, const struct snapshot *s)
 	return ret;
 }
 
-static int list(struct genl *g, const struct list_options *o)
+static int list(struct genl *g, struct list_options *o)
 {
-	bool all = o->scope.n_pids || o->scope.tree ? all_exist(&o->scope) : true;
+	bool all = !o->scope.n_pids && !o->scope.tree;
+	int ret, status = EXIT_DONE;
+	size_t dropped = 0;
 	struct snapshot s;
-	int ret, status;
 
-	ret = genl_snapshot_take(g, &o->scope, &s);
+	ret = all ? genl_snapshot_take(g, &o->scope, &s) : take_some(g, o, &s, &dropped);
 	if (ret)
 		return report_request_failure(o->json, -ret);
-	status = EXIT_DONE;
-	if ((o->scope.n_pids || o->scope.tree) && (!all || s.hidden || !s.n_objects))
+	if (!all && (dropped || s.hidden || !s.n_objects))
 		status = EXIT_PARTIAL;
 	ret = print(o, &s);
 	genl_snapshot_free(&s);

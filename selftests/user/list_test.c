@@ -57,7 +57,7 @@ static bool is(const char *expected)
 	return false;
 }
 
-static bool table_is(const char *names, unsigned int which, bool raw, const char *expected)
+static void print_table(const char *names, unsigned int which, bool raw)
 {
 	struct column_list list;
 	char error[256];
@@ -67,16 +67,17 @@ static bool table_is(const char *names, unsigned int which, bool raw, const char
 	    table_print(f, &list, objects, 2, which, raw))
 		abort();
 	fclose(f);
+}
+
+static bool table_is(const char *names, unsigned int which, bool raw, const char *expected)
+{
+	print_table(names, which, raw);
 	return is(expected);
 }
 
 static void test_tables(void)
 {
 	TAP_OK(table_is("KIND,DEV,INO,SIZE,ALLOCATED,SWAPPED,PAGE-SIZE,PIDS", 0, false,
-			"KIND          DEV                  INO SIZE ALLOCATED SWAPPED PAGE-SIZE PIDS\n"
-			"memfd         0:1                    5  16E        8E    1.5K        4K 10,11\n"
-			"secret 4095:1048575 18446744073709551615   0B        0B      0B        1G \n") ||
-	       table_is("KIND,DEV,INO,SIZE,ALLOCATED,SWAPPED,PAGE-SIZE,PIDS", 0, false,
 			"KIND   DEV                           INO SIZE ALLOCATED SWAPPED PAGE-SIZE PIDS\n"
 			"memfd  0:1                             5  16E        8E    1.5K        4K 10,11\n"
 			"secret 4095:1048575 18446744073709551615   0B        0B      0B        1G \n"),
@@ -96,17 +97,13 @@ static void test_tables(void)
 			"11  0 path 0 0   0\n"
 			"9      0x1000 --x 1\n"), "raw text of holders");
 	TAP_OK(table_is("START,UFFD,UFFD-MODES,LOCKED", OF_MAPPING, false,
-			"START           UFFD UFFD-MODES    LOCKED\n"
-			"0x7f0000000000 0xabc missing,minor     no\n"
-			"0x1000                                yes\n") ||
-	       table_is("START,UFFD,UFFD-MODES,LOCKED", OF_MAPPING, false,
 			"START          UFFD  UFFD-MODES    LOCKED\n"
 			"0x7f0000000000 0xabc missing,minor     no\n"
 			"0x1000                                yes\n"), "text of mappings");
-	table_is("+NAME", 0, false, "");
+	print_table("+NAME", 0, false);
 	TAP_OK(strstr(text, "\\x0a") && !strchr(text, 27) && strstr(text, "\xc3\xa9") && !strchr(text, '\xff') &&
 	       strstr(text, "KIND") == text, "text of a hostile name: %zu bytes", text_size);
-	table_is("NAME", 0, true, "");
+	print_table("NAME", 0, true);
 	TAP_OK(!strchr(text, 27) && !strchr(text, ' ') && !strchr(text, '\xff'), "raw text of a hostile name");
 }
 
@@ -403,7 +400,7 @@ static void test_man_page(void)
 	while (fgets(line, sizeof(line), f)) {
 		line[strcspn(line, "\n")] = '\0';
 		if (!strncmp(line, ".S", 2))
-			in_columns = !strcmp(line, ".SS Columns");
+			in_columns = !strcmp(line, ".SH COLUMNS");
 		if (!in_columns)
 			continue;
 		if (*name) {

@@ -12,9 +12,10 @@
 #include "list/text.h"
 #include "netlink/genl.h"
 
-/* what users gave us is in some of these lines */
+/* behind what has been printed, if both go to one terminal; what users gave us may be in it */
 static void print_line(const char *text)
 {
+	fflush(stdout);
 	fputs("memfdcr: ", stderr);
 	text_print(stderr, text);
 	fputc('\n', stderr);
@@ -47,7 +48,9 @@ int report_request_failure(bool json, int error)
 	if (error == EPROTONOSUPPORT)
 		return report_error(json, EXIT_NO_MODULE, "%s: make dkms-install, rmmod memfdcr, modprobe memfdcr",
 				    genl_error());
-	return report_error(json, EXIT_FAILED, "%s", genl_error());
+	if (error == EPERM)
+		return report_error(json, EXIT_FAILED, "%s: run as root", genl_error());
+	return report_error(json, error == ESRCH ? EXIT_PARTIAL : EXIT_FAILED, "%s", genl_error());
 }
 
 void report_notice(const char *fmt, ...)
