@@ -102,10 +102,20 @@ static void get_pids(const struct row *row, struct value *v)
 	v->object = row->object;
 }
 
+/* one process holds many objects: its name is read from /proc once, unless another one has taken its place here */
 static void get_command(const struct row *row, struct value *v)
 {
-	process_name(row->holder->pid, v->buffer, sizeof(v->buffer));
-	set_text(v, v->buffer);
+	static struct {
+		uint32_t pid;
+		char name[32];
+	} cache[1024];
+	uint32_t pid = row->holder->pid;
+	size_t i = pid % (sizeof(cache) / sizeof(cache[0]));
+
+	if (cache[i].pid != pid)
+		process_name(pid, cache[i].name, sizeof(cache[i].name));
+	cache[i].pid = pid;
+	set_text(v, cache[i].name);
 }
 
 static void get_tid(const struct row *row, struct value *v)
@@ -154,7 +164,7 @@ const struct column columns[] = {
 	{ "SIZE", OF_OBJECT | ALIGN_RIGHT, get_size, "size in bytes" },
 	{ "ALLOCATED", OF_OBJECT | ALIGN_RIGHT, get_allocated, "bytes that are not holes, in memory or swapped out" },
 	{ "SWAPPED", OF_OBJECT | ALIGN_RIGHT, get_swapped, "bytes of these that are swapped out" },
-	{ "SEALS", OF_OBJECT | TRUNCATE, get_seals, "seals: seal, shrink, grow, write, future-write, exec" },
+	{ "SEALS", OF_OBJECT, get_seals, "seals: seal, shrink, grow, write, future-write, exec" },
 	{ "SEALING", OF_OBJECT | ALIGN_RIGHT, get_sealing, "whether more seals can be added" },
 	{ "NOEXEC", OF_OBJECT | ALIGN_RIGHT, get_noexec, "whether nobody has the permission to execute it" },
 	{ "HUGETLB", OF_OBJECT | ALIGN_RIGHT, get_hugetlb, "whether its pages are hugetlb pages" },

@@ -27,67 +27,85 @@ static int add_columns(struct libscols_table *table, const struct column_list *l
 	return 0;
 }
 
-static int add_row(struct libscols_table *table, const struct column_list *list, const struct row *row, bool raw)
+/* what rows are made from; one buffer for the text of every cell, for there may be millions */
+struct maker {
+	struct libscols_table *table;
+	const struct column_list *list;
+	bool raw;
+	FILE *f;
+	char *text;	/* what has been written to f */
+	size_t size;
+};
+
+static int add_row(struct maker *m, const struct row *row)
 {
-	struct libscols_line *line = scols_table_new_line(table, NULL);
+	struct libscols_line *line = scols_table_new_line(m->table, NULL);
 	size_t i;
 
 	if (!line)
 		return -ENOMEM;
-	for (i = 0; i < list->n; i++) {
+	for (i = 0; i < m->list->n; i++) {
 		struct value value;
-		char *text = NULL;
-		size_t size;
-		FILE *f = open_memstream(&text, &size);
 
-		if (!f)
+		rewind(m->f);
+		column_value(m->list->v[i], row, &value);
+		value_print(m->f, &value, m->raw);
+		fputc('\0', m->f);
+		if (fflush(m->f) || scols_line_set_data(line, i, m->text))
 			return -ENOMEM;
-		column_value(list->v[i], row, &value);
-		value_print(f, &value, raw);
-		if (fclose(f) || scols_line_refer_data(line, i, text)) {
-			free(text);
-			return -ENOMEM;
-		}
 	}
 	return 0;
 }
 
-static int add_object(struct libscols_table *table, const struct column_list *list, const struct object *o,
-		      unsigned int which, bool raw)
+static int add_object(struct maker *m, const struct object *o, unsigned int which)
 {
 	struct row row = { .object = o };
 	size_t i;
 	int ret = 0;
 
 	if (!which)
-		return add_row(table, list, &row, raw);
+		return add_row(m, &row);
 	for (i = 0; !ret && i < o->n_holders; i++) {
 		row.holder = &o->holders[i];
 		if (which & (row.holder->is_mapping ? OF_MAPPING : OF_DESCRIPTOR))
-			ret = add_row(table, list, &row, raw);
+			ret = add_row(m, &row);
 	}
+	return ret;
+}
+
+static int add_rows(struct maker *m, const struct object *objects, size_t n, unsigned int which)
+{
+	size_t i;
+	int ret = 0;
+
+	m->f = open_memstream(&m->text, &m->size);
+	if (!m->f)
+		return -ENOMEM;
+	for (i = 0; !ret && i < n; i++)
+		ret = add_object(m, &objects[i], which);
+	fclose(m->f);
+	free(m->text);
 	return ret;
 }
 
 int table_print(FILE *f, const struct column_list *list, const struct object *objects, size_t n, unsigned int which,
 		bool raw)
 {
-	struct libscols_table *table = scols_new_table();
-	size_t i;
+	struct maker m = { .table = scols_new_table(), .list = list, .raw = raw };
 	int ret;
 
-	if (!table)
+	if (!m.table)
 		return -ENOMEM;
-	scols_table_set_stream(table, f);
-	scols_table_enable_raw(table, raw);
+	scols_table_set_stream(m.table, f);
+	scols_table_enable_raw(m.table, raw);
 	/* libsmartcols asks whether standard output is a terminal, which f need not be */
 	if (!isatty(fileno(f)))
-		scols_table_set_termforce(table, SCOLS_TERMFORCE_NEVER);
-	ret = add_columns(table, list);
-	for (i = 0; !ret && i < n; i++)
-		ret = add_object(table, list, &objects[i], which, raw);
+		scols_table_set_termforce(m.table, SCOLS_TERMFORCE_NEVER);
+	ret = add_columns(m.table, list);
 	if (!ret)
-		ret = scols_print_table(table);
-	scols_unref_table(table);
+		ret = add_rows(&m, objects, n, which);
+	if (!ret)
+		ret = scols_print_table(m.table);
+	scols_unref_table(m.table);
 	return ret;
 }
