@@ -107,6 +107,26 @@ static void test_tables(void)
 	TAP_OK(!strchr(text, 27) && !strchr(text, ' ') && !strchr(text, '\xff'), "raw text of a hostile name");
 }
 
+static void test_pids(void)
+{
+	static struct holder many[12];
+	const struct object o = { .holders = many, .n_holders = 12 };
+	const struct value v = { .type = VALUE_PIDS, .object = &o };
+	size_t i;
+	FILE *f;
+
+	for (i = 0; i < 12; i++)
+		many[i] = (struct holder){ .pid = 10 + i / 2, .outside = i >= 10 };
+	f = open_text();
+	value_print(f, &v, false);
+	fclose(f);
+	TAP_OK(is("10,11,12,+2"), "the first pids, each once");
+	f = open_text();
+	value_print(f, &v, true);
+	fclose(f);
+	TAP_OK(is("10,11,12,13,14"), "raw: all of them");
+}
+
 static void test_sizes(void)
 {
 	static const struct {
@@ -429,6 +449,7 @@ int main(void)
 {
 	setlocale(LC_CTYPE, "C.UTF-8");
 	test_tables();
+	test_pids();
 	test_sizes();
 	test_json();
 	test_names();

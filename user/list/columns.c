@@ -11,6 +11,8 @@
 
 #include "restore/process.h"
 
+#define N_PIDS 3	/* that many are printed of an object; -r and JSON have all */
+
 /* most columns are one field of a structure */
 #define FIELD(function, of, field, kind_of_value)						\
 	static void function(const struct row *row, struct value *v)				\
@@ -178,7 +180,7 @@ const struct column columns[] = {
 	  "references to it that none of these explains, for instance in flight over a socket" },
 	{ "OUTSIDE", OF_OBJECT | ALIGN_RIGHT | NEEDS_OUTSIDE | NO_KEY, get_outside,
 	  "holders outside the processes asked for; of a holder, whether it is one" },
-	{ "PIDS", OF_OBJECT | NEEDS_HOLDERS | TRUNCATE | NO_KEY, get_pids, "processes asked for that hold it" },
+	{ "PIDS", OF_OBJECT | NEEDS_HOLDERS | NO_KEY, get_pids, "processes asked for that hold it" },
 	{ "PID", OF_HOLDER | ALIGN_RIGHT, get_pid, "process that holds it" },
 	{ "COMMAND", OF_HOLDER | TRUNCATE | NO_KEY, get_command, "command name of the process" },
 	{ "TID", OF_DESCRIPTOR | ALIGN_RIGHT, get_tid, "thread that has the descriptor, if it has descriptors of its own" },
@@ -248,18 +250,22 @@ static void print_name(void *data, const char *name)
 	joined->separator = ",";
 }
 
-/* holders are sorted by process */
-static void print_pids(FILE *f, const struct object *o)
+/* holders are sorted by process; for people the first few and how many more there are */
+static void print_pids(FILE *f, const struct object *o, bool raw)
 {
 	uint32_t last = 0;
-	size_t i;
+	size_t i, n = 0;
 
 	for (i = 0; i < o->n_holders && !o->holders[i].outside; i++) {
 		if (o->holders[i].pid == last)
 			continue;
-		fprintf(f, "%s%u", last ? "," : "", o->holders[i].pid);
 		last = o->holders[i].pid;
+		if (raw || n < N_PIDS)
+			fprintf(f, "%s%u", n ? "," : "", last);
+		n++;
 	}
+	if (!raw && n > N_PIDS)
+		fprintf(f, ",+%zu", n - N_PIDS);
 }
 
 void value_print(FILE *f, const struct value *v, bool raw)
@@ -291,7 +297,7 @@ void value_print(FILE *f, const struct value *v, bool raw)
 		names_each(v->names, v->number, print_name, &joined);
 		break;
 	case VALUE_PIDS:
-		print_pids(f, v->object);
+		print_pids(f, v->object, raw);
 		break;
 	}
 }
