@@ -39,7 +39,7 @@ static bool is_absent(uint32_t pid)
 	return true;
 }
 
-/* the module refuses a list with a process that does not exist: asks for the others only. Returns how many there were */
+/* the module refuses a list with a process that does not exist: leaves the others. Returns how many there were */
 static size_t drop_absent(struct list_options *o)
 {
 	size_t i, n = 0, dropped;

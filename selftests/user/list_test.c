@@ -18,10 +18,10 @@
 #define NAME "new\nline \\ \xff\xc3\xa9\x1b[31m"	/* a newline, a byte that is not UTF-8, an e acute, an escape */
 
 static const struct holder holders[] = {
-	{ .id = { 1, 5, 3 }, .pid = 10, .tid = 12, .file_id = 0xfedcba9876543210, .fd = 3, .flags = O_RDWR | O_LARGEFILE,
-	  .position = UINT64_MAX, .cloexec = true },
-	{ .id = { 1, 5, 3 }, .pid = 10, .is_mapping = true, .file_id = 1, .start = 0x7f0000000000, .end = 0x7f0000002000,
-	  .offset = 4096, .prot = PROT_READ | PROT_WRITE, .shared = true, .may_write = true, .has_uffd = true,
+	{ .id = { 1, 5, 3 }, .pid = 10, .tid = 12, .file_id = 0xfedcba9876543210, .fd = 3,
+	  .flags = O_RDWR | O_LARGEFILE, .position = UINT64_MAX, .cloexec = true },
+	{ .id = { 1, 5, 3 }, .pid = 10, .is_mapping = true, .file_id = 1, .start = 0x7f0000000000,
+	  .end = 0x7f0000002000, .offset = 4096, .prot = PROT_READ | PROT_WRITE, .shared = true, .may_write = true, .has_uffd = true,
 	  .uffd_id = 0xabc, .uffd_modes = 5 },
 	{ .id = { 1, 5, 3 }, .pid = 11, .fd = 0, .flags = O_PATH },
 	{ .id = { 1, 5, 3 }, .pid = 9, .outside = true, .is_mapping = true, .start = 0x1000, .end = 0x2000,
@@ -29,8 +29,8 @@ static const struct holder holders[] = {
 };
 
 static struct object objects[] = {
-	{ .id = { 1, 5, 3 }, .kind = MEMFDCR_KIND_MEMFD, .name = (char *)NAME, .size = UINT64_MAX, .allocated = 1ull << 63,
-	  .swapped = 1536, .page_size = 4096, .has_seals = true,
+	{ .id = { 1, 5, 3 }, .kind = MEMFDCR_KIND_MEMFD, .name = (char *)NAME, .size = UINT64_MAX,
+	  .allocated = 1ull << 63, .swapped = 1536, .page_size = 4096, .has_seals = true,
 	  .seals = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_FUTURE_WRITE | 0x20 | 0x400,
 	  .mode = 0777, .uid = 1000, .gid = UINT32_MAX, .descriptors = 2, .mappings = 2, .outside_holders = 1,
 	  .unexplained = 2, .holders = holders, .n_holders = 4 },
@@ -149,17 +149,17 @@ static void test_sizes(void)
 	}
 }
 
-#define JSON_OBJECT								\
-	"{\"kind\":\"memfd\",\"name\":\"new\\nline \\\\ \xef\xbf\xbd\xc3\xa9\\u001b[31m\",\"dev\":\"0:1\",\"ino\":5,"	\
-	"\"generation\":3,\"size\":18446744073709551615,\"allocated\":9223372036854775808,\"swapped\":1536,"		\
-	"\"seals\":[\"seal\",\"shrink\",\"grow\",\"write\",\"future-write\",\"exec\",\"0x400\"],\"sealing\":false,"	\
-	"\"noexec\":false,\"hugetlb\":false,\"page_size\":4096,\"mode\":\"0777\",\"uid\":1000,\"gid\":4294967295,"	\
-	"\"descriptors\":2,\"mappings\":2,\"unexplained\":2,\"holders\":["						\
-	"{\"pid\":10,\"tid\":12,\"fd\":3,\"file\":\"0xfedcba9876543210\",\"flags\":[\"rdwr\",\"largefile\"],"		\
-	"\"pos\":18446744073709551615,\"cloexec\":true},"								\
-	"{\"pid\":10,\"file\":\"0x1\",\"start\":\"0x7f0000000000\",\"end\":\"0x7f0000002000\",\"offset\":4096,"	\
-	"\"prot\":\"rw-\",\"shared\":true,\"locked\":false,\"may_write\":true,"					\
-	"\"uffd\":{\"id\":\"0xabc\",\"modes\":[\"missing\",\"minor\"]}},"						\
+#define JSON_OBJECT \
+	"{\"kind\":\"memfd\",\"name\":\"new\\nline \\\\ \xef\xbf\xbd\xc3\xa9\\u001b[31m\",\"dev\":\"0:1\",\"ino\":5," \
+	"\"generation\":3,\"size\":18446744073709551615,\"allocated\":9223372036854775808,\"swapped\":1536," \
+	"\"seals\":[\"seal\",\"shrink\",\"grow\",\"write\",\"future-write\",\"exec\",\"0x400\"],\"sealing\":false," \
+	"\"noexec\":false,\"hugetlb\":false,\"page_size\":4096,\"mode\":\"0777\",\"uid\":1000,\"gid\":4294967295," \
+	"\"descriptors\":2,\"mappings\":2,\"unexplained\":2,\"holders\":[" \
+	"{\"pid\":10,\"tid\":12,\"fd\":3,\"file\":\"0xfedcba9876543210\",\"flags\":[\"rdwr\",\"largefile\"]," \
+	"\"pos\":18446744073709551615,\"cloexec\":true}," \
+	"{\"pid\":10,\"file\":\"0x1\",\"start\":\"0x7f0000000000\",\"end\":\"0x7f0000002000\",\"offset\":4096," \
+	"\"prot\":\"rw-\",\"shared\":true,\"locked\":false,\"may_write\":true," \
+	"\"uffd\":{\"id\":\"0xabc\",\"modes\":[\"missing\",\"minor\"]}}," \
 	"{\"pid\":11,\"tid\":null,\"fd\":0,\"file\":\"0x0\",\"flags\":[\"path\"],\"pos\":0,\"cloexec\":false}],"
 
 static void test_json(void)
@@ -173,8 +173,8 @@ static void test_json(void)
 	json_print_list(f, &s, true);
 	fclose(f);
 	TAP_OK(is("{\"objects\":[\n" JSON_OBJECT "\"outside\":[{\"pid\":9,\"file\":\"0x0\",\"start\":\"0x1000\","
-		  "\"end\":\"0x2000\",\"offset\":0,\"prot\":\"--x\",\"shared\":false,\"locked\":true,\"may_write\":false,"
-		  "\"uffd\":null}]},\n"
+		  "\"end\":\"0x2000\",\"offset\":0,\"prot\":\"--x\",\"shared\":false,\"locked\":true,"
+		  "\"may_write\":false,\"uffd\":null}]},\n"
 		  "{\"kind\":\"secret\",\"name\":null,\"dev\":\"4095:1048575\",\"ino\":18446744073709551615,"
 		  "\"generation\":0,\"size\":0,\"allocated\":0,\"swapped\":0,\"seals\":null,\"sealing\":true,"
 		  "\"noexec\":true,\"hugetlb\":true,\"page_size\":1073741824,\"mode\":\"0000\",\"uid\":0,\"gid\":0,"
@@ -187,7 +187,8 @@ static void test_json(void)
 	f = open_text();
 	json_print_object(f, &objects[0], &extents, &s);
 	fclose(f);
-	TAP_OK(is("{\"object\":" JSON_OBJECT "\"outside\":null,\"extents\":[{\"start\":0,\"end\":4096,\"state\":\"hole\"},"
+	TAP_OK(is("{\"object\":" JSON_OBJECT "\"outside\":null,\"extents\":["
+		  "{\"start\":0,\"end\":4096,\"state\":\"hole\"},"
 		  "{\"start\":4096,\"end\":18446744073709551615,\"state\":\"swapped\"}]},\"hidden\":4,"
 		  "\"consistent\":true}\n"), "JSON of one object");
 	f = open_text();
@@ -200,8 +201,8 @@ static void test_json(void)
 static void test_names(void)
 {
 	static const char *const odd[] = {
-		"\xc0\xaf", "\xe0\x80\xaf", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xf8\x88\x80\x80\x80", "\xc3", "\xe2\x82",
-		"\x80", "\xff", "\xc1\xbf",
+		"\xc0\xaf", "\xe0\x80\xaf", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xf8\x88\x80\x80\x80", "\xc3",
+		"\xe2\x82", "\x80", "\xff", "\xc1\xbf",
 	};
 	static const char *const good[] = { "\xc2\x80", "\xdf\xbf", "\xe0\xa0\x80", "\xef\xbf\xbd", "\xf0\x90\x80\x80",
 					    "\xf4\x8f\xbf\xbf", "\"", "\x7f" };
@@ -255,7 +256,7 @@ static void test_show(void)
 	f = open_text();
 	show_print(f, &objects[1], &(struct extents){ 0 });
 	fclose(f);
-	TAP_OK(!strstr(text, "name:") && !strstr(text, "seals:") && !strstr(text, "PID"), "what there is not is left out");
+	TAP_OK(!strstr(text, "name:") && !strstr(text, "seals:") && !strstr(text, "PID"), "what is not there is left out");
 }
 
 #define N_WORDS 8

@@ -176,7 +176,7 @@ static void test_snapshot(void)
 	put_done(0, 0, NULL);
 	TAP_OK(!take(snapshot_reply, &s, &interrupted) && !interrupted, "a dump is taken in");
 	snapshot_join(&s);
-	if (!TAP_OK(s.n_objects == 3 && s.n_holders == 5 && s.hidden == 12, "objects, holders, and how many are hidden"))
+	if (!TAP_OK(s.n_objects == 3 && s.n_holders == 5 && s.hidden == 12, "objects, holders, and those hidden"))
 		return;
 	o = &s.objects[0];
 	TAP_OK(o->kind == MEMFDCR_KIND_MEMFD && !strcmp(o->name, "ring") && o->id.dev == 1 && o->id.ino == 5 &&

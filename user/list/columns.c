@@ -183,7 +183,7 @@ const struct column columns[] = {
 	{ "PIDS", OF_OBJECT | NEEDS_HOLDERS | NO_KEY, get_pids, "processes asked for that hold it" },
 	{ "PID", OF_HOLDER | ALIGN_RIGHT, get_pid, "process that holds it" },
 	{ "COMMAND", OF_HOLDER | TRUNCATE | NO_KEY, get_command, "command name of the process" },
-	{ "TID", OF_DESCRIPTOR | ALIGN_RIGHT, get_tid, "thread that has the descriptor, if it has descriptors of its own" },
+	{ "TID", OF_DESCRIPTOR | ALIGN_RIGHT, get_tid, "thread that has it, if that has descriptors of its own" },
 	{ "FD", OF_DESCRIPTOR | ALIGN_RIGHT, get_fd, "descriptor" },
 	{ "FILE", OF_HOLDER, get_file, "id of the open file description, equal for two that share it" },
 	{ "FLAGS", OF_DESCRIPTOR, get_flags, "access mode and status flags" },
@@ -319,7 +319,7 @@ static int append(struct column_list *list, const char *names, char *error, size
 		const struct column *c = find(names, n);
 
 		if (!c) {
-			snprintf(error, error_size, "unknown column \"%.*s\"; memfdcr list --list-columns tells which there are",
+			snprintf(error, error_size, "unknown column \"%.*s\"; memfdcr list --list-columns tells all",
 				 (int)n, names);
 			return -EINVAL;
 		}

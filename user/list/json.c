@@ -68,7 +68,7 @@ static void key_of(const struct column *c, char *key, size_t size)
 {
 	size_t i;
 
-	for (i = 0; c->name[i] && i < size - 1; i++)
+	for (i = 0; i < size - 1 && c->name[i]; i++)
 		key[i] = c->name[i] == '-' ? '_' : tolower((unsigned char)c->name[i]);
 	key[i] = '\0';
 }

@@ -69,8 +69,8 @@ void report_snapshot(const struct snapshot *s)
 	if (!s->consistent)
 		report_notice("processes ran while they were looked at; the answer may not be of one moment");
 	if (s->hidden)
-		report_notice("%u process%s hidden: run as root to see %s", s->hidden, s->hidden == 1 ? " is" : "es are",
-			      s->hidden == 1 ? "it" : "them");
+		report_notice(s->hidden == 1 ? "%u process is hidden: run as root to see it" :
+			      "%u processes are hidden: run as root to see them", s->hidden);
 }
 
 int report_end(int status)

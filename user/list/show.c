@@ -110,5 +110,6 @@ int show_print(FILE *f, const struct object *o, const struct extents *extents)
 	ret = print_holders(f, o, OF_DESCRIPTOR, "PID,COMMAND,TID,FD,FILE,FLAGS,POS,CLOEXEC");
 	if (ret)
 		return ret;
-	return print_holders(f, o, OF_MAPPING, "PID,COMMAND,START,END,OFFSET,PROT,SHARED,LOCKED,MAY-WRITE,UFFD,UFFD-MODES");
+	return print_holders(f, o, OF_MAPPING,
+			     "PID,COMMAND,START,END,OFFSET,PROT,SHARED,LOCKED,MAY-WRITE,UFFD,UFFD-MODES");
 }

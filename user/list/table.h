@@ -6,8 +6,8 @@
 #include "list/columns.h"
 
 /*
- * Prints a row for each object, or for each of its holders of which, OF_DESCRIPTOR or OF_MAPPING or both, if that is not
- * 0. 0 or a negative errno.
+ * Prints a row for each object; or, if which is not 0, for each of its holders that are OF_DESCRIPTOR, OF_MAPPING or
+ * either. 0 or a negative errno.
  */
 int table_print(FILE *f, const struct column_list *list, const struct object *objects, size_t n, unsigned int which,
 		bool raw);

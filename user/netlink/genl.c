@@ -77,8 +77,8 @@ static int take_refusal(const struct nlmsghdr *nlh, size_t offset, int error)
 	else if (extack.missing)
 		snprintf(error_text, sizeof(error_text), "attribute %u is missing", extack.missing - 1);
 	else if (error == -EOPNOTSUPP)
-		/* the module gives every refusal of its own a sentence: this one is the kernel's, of an unknown command */
-		return genl_fail(EPROTONOSUPPORT, "the loaded memfdcr module is too old, it does not know this request");
+		/* the module gives all its refusals a sentence: this one is the kernel's, of an unknown command */
+		return genl_fail(EPROTONOSUPPORT, "the loaded memfdcr module is too old for this request");
 	else
 		snprintf(error_text, sizeof(error_text), "%s", strerror(-error));
 	return error;
