@@ -21,8 +21,8 @@ static const struct holder holders[] = {
 	{ .id = { 1, 5, 3 }, .pid = 10, .tid = 12, .file_id = 0xfedcba9876543210, .fd = 3,
 	  .flags = O_RDWR | O_LARGEFILE, .position = UINT64_MAX, .cloexec = true },
 	{ .id = { 1, 5, 3 }, .pid = 10, .is_mapping = true, .file_id = 1, .start = 0x7f0000000000,
-	  .end = 0x7f0000002000, .offset = 4096, .prot = PROT_READ | PROT_WRITE, .shared = true, .may_write = true, .has_uffd = true,
-	  .uffd_id = 0xabc, .uffd_modes = 5 },
+	  .end = 0x7f0000002000, .offset = 4096, .prot = PROT_READ | PROT_WRITE, .shared = true, .may_write = true,
+	  .has_uffd = true, .uffd_id = 0xabc, .uffd_modes = 5 },
 	{ .id = { 1, 5, 3 }, .pid = 11, .fd = 0, .flags = O_PATH },
 	{ .id = { 1, 5, 3 }, .pid = 9, .outside = true, .is_mapping = true, .start = 0x1000, .end = 0x2000,
 	  .prot = PROT_EXEC, .locked = true },
@@ -256,7 +256,7 @@ static void test_show(void)
 	f = open_text();
 	show_print(f, &objects[1], &(struct extents){ 0 });
 	fclose(f);
-	TAP_OK(!strstr(text, "name:") && !strstr(text, "seals:") && !strstr(text, "PID"), "what is not there is left out");
+	TAP_OK(!strstr(text, "name:") && !strstr(text, "seals:") && !strstr(text, "PID"), "what is not there");
 }
 
 #define N_WORDS 8
