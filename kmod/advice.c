@@ -5,8 +5,8 @@
  *
  * All of them come out of userfaultfd_remove(), in the thread that called madvise(), process_madvise() or whose
  * io_uring request a worker carries out. A probe there notes context, range, file and advice before the event can be
- * read; reading the event takes the note away. The advice is in the registers that the thread entered the kernel with, and
- * for io_uring's workers, which never entered it, in the arguments of do_madvise().
+ * read; reading the event takes the note away. The advice is in the registers that the thread entered the kernel with,
+ * and for io_uring's workers, which never entered it, in the arguments of do_madvise().
  *
  * Two threads may raise events with the very same range and different advice at the same time. Which is which cannot
  * be told, and need not be: the range of a noted MADV_REMOVE is certain to be punched (the kernel checks before it

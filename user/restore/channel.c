@@ -82,16 +82,24 @@ void channel_unmark_hidden(const char *directory)
 	unlink(path);
 }
 
-int channel_listen(const char *directory)
+/* a socket and the address that goes with it; the descriptor or a negative errno */
+static int make_socket(const char *directory, struct sockaddr_un *address)
 {
-	struct sockaddr_un address;
-	int fd, ret = set_address(&address, directory);
+	int fd, ret = set_address(address, directory);
 
 	if (ret)
 		return ret;
 	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	return fd < 0 ? -errno : fd;
+}
+
+int channel_listen(const char *directory)
+{
+	struct sockaddr_un address;
+	int ret, fd = make_socket(directory, &address);
+
 	if (fd < 0)
-		return -errno;
+		return fd;
 	unlink(address.sun_path);
 	if (bind(fd, (struct sockaddr *)&address, sizeof(address)) || listen(fd, 16)) {
 		ret = -errno;
@@ -147,13 +155,10 @@ void channel_sweep(void)
 int channel_connect(const char *directory)
 {
 	struct sockaddr_un address;
-	int fd, ret = set_address(&address, directory);
+	int ret, fd = make_socket(directory, &address);
 
-	if (ret)
-		return ret;
-	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
 	if (fd < 0)
-		return -errno;
+		return fd;
 	if (connect(fd, (struct sockaddr *)&address, sizeof(address))) {
 		ret = -errno;
 		close(fd);
