@@ -181,6 +181,7 @@ static void usage(FILE *f)
 {
 	fprintf(f, "Usage: memfdcr check\n\n"
 		   "Tells what of memfdcr works on this machine, with a remedy for what does not.\n"
+		   "  -h, --help  this text\n\n"
 		   "Exit status: 0 all works, 1 something does not, 3 the module is absent or too old.\n");
 }
 

@@ -14,5 +14,7 @@ enum exit_status {
 /* argv[0] is the sub-command's name; all return an exit status */
 int cmd_check(int argc, char **argv);
 int cmd_criu_action(int argc, char **argv);
+int cmd_list(int argc, char **argv);
+int cmd_show(int argc, char **argv);
 
 #endif

@@ -1,14 +1,20 @@
 # SPDX-License-Identifier: GPL-2.0-only
-# Completion of memfdcr for bash: commands and options, both asked from the command itself.
+# Completion of memfdcr for bash: commands, options and columns, all asked from the command itself.
 # shellcheck shell=bash
 
 _memfdcr() {
-	local word=${COMP_WORDS[COMP_CWORD]} words
+	local word=${COMP_WORDS[COMP_CWORD]} before='' words
 	if [ "$COMP_CWORD" = 1 ]; then
 		words="$(memfdcr --help 2>/dev/null | sed -n 's/^  \([a-z][a-z-]*\) .*/\1/p') --help --version"
+	elif [[ ${COMP_WORDS[1]} = list && ${COMP_WORDS[COMP_CWORD - 1]} =~ ^(-o|--output)$ ]]; then
+		# one more column behind those with a comma between
+		before=${word%"${word##*[,+]}"}
+		words=$(memfdcr list --list-columns 2>/dev/null | cut -d ' ' -f 1)
+		compopt -o nospace
 	else
-		words="--help"
+		words=$(memfdcr "${COMP_WORDS[1]}" --help 2>/dev/null | sed -n 's/^  \(-.,\)\{0,1\} *\(--[a-z-]*\).*/\2/p')
 	fi
-	mapfile -t COMPREPLY < <(compgen -W "$words" -- "$word")
+	mapfile -t COMPREPLY < <(compgen -P "$before" -W "$words" -- "${word#"$before"}")
 }
-complete -F _memfdcr memfdcr
+# show takes a path
+complete -o default -F _memfdcr memfdcr

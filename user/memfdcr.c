@@ -13,6 +13,8 @@ static const struct command {
 	int (*run)(int argc, char **argv);
 	const char *help;
 } commands[] = {
+	{ "list", cmd_list, "list the shared memory that processes hold, and who holds it" },
+	{ "show", cmd_show, "show everything about one piece of it" },
 	{ "check", cmd_check, "tell what of memfdcr works on this machine, with remedies" },
 	{ "criu-action", cmd_criu_action, "run as CRIU's action script (not by hand)" },
 };
@@ -23,7 +25,7 @@ static void usage(FILE *f)
 {
 	size_t i;
 
-	fprintf(f, "Usage: memfdcr COMMAND [OPTION]...\n\nLazy restore of memfds and shared memory for CRIU.\n\nCommands:\n");
+	fprintf(f, "Usage: memfdcr COMMAND [OPTION]...\n\nShared memory: who holds which, and lazy restore of it for CRIU.\n\nCommands:\n");
 	for (i = 0; i < N_COMMANDS; i++)
 		fprintf(f, "  %-12s %s\n", commands[i].name, commands[i].help);
 	fprintf(f, "\n  -h, --help     this text\n  -V, --version  the version\n\nSee memfdcr(8).\n");

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Requests to the memfdcr family over libmnl, with the kernel's own sentence (extended ack) for every refusal. */
-#include "netlink/genl.h"
+#include "netlink/genl-internal.h"
 
 #include <errno.h>
 #include <libmnl/libmnl.h>
@@ -18,6 +18,8 @@ struct genl {
 	uint16_t family;
 	unsigned int version;
 	uint32_t seq;
+	/* the kernel fills up to 32 KiB in one go when it dumps, if there is room for that */
+	char buffer[65536] __attribute__((aligned(8)));
 };
 
 static char error_text[512];
@@ -27,7 +29,7 @@ const char *genl_error(void)
 	return error_text;
 }
 
-static int fail(int error, const char *text)
+int genl_fail(int error, const char *text)
 {
 	snprintf(error_text, sizeof(error_text), "%s", text);
 	return -error;
@@ -63,59 +65,111 @@ static int extack_attribute(const struct nlattr *attr, void *data)
 	return MNL_CB_OK;
 }
 
-/* an NLMSG_ERROR message: 0 for an acknowledgement, else a negative errno with the reason kept for genl_error() */
-static int take_error(const struct nlmsghdr *nlh)
+/* keeps the reason for a refusal, whose attributes begin at offset, for genl_error(); error is a negative errno */
+static int take_refusal(const struct nlmsghdr *nlh, size_t offset, int error)
 {
-	const struct nlmsgerr *err = mnl_nlmsg_get_payload(nlh);
 	struct extack extack = { 0 };
-	size_t offset = sizeof(*err);
 
-	if (nlh->nlmsg_len < mnl_nlmsg_size(sizeof(*err)))
-		return fail(EBADMSG, "a cut netlink error message");
-	if (!err->error)
-		return 0;
-	/* NETLINK_CAP_ACK: the request's payload is not echoed, unless the kernel says that it is not capped */
-	if (!(nlh->nlmsg_flags & NLM_F_CAPPED))
-		offset += mnl_nlmsg_get_payload_len(&err->msg);
 	if ((nlh->nlmsg_flags & NLM_F_ACK_TLVS) && mnl_nlmsg_get_payload_len(nlh) > offset)
 		mnl_attr_parse(nlh, offset, extack_attribute, &extack);
 	if (extack.text)
 		snprintf(error_text, sizeof(error_text), "%s", extack.text);
 	else if (extack.missing)
 		snprintf(error_text, sizeof(error_text), "attribute %u is missing", extack.missing - 1);
+	else if (error == -EOPNOTSUPP)
+		/* the module gives all its refusals a sentence: this one is the kernel's, of an unknown command */
+		return genl_fail(EPROTONOSUPPORT, "the loaded memfdcr module is too old for this request");
 	else
-		snprintf(error_text, sizeof(error_text), "%s", strerror(-err->error));
-	return err->error;
+		snprintf(error_text, sizeof(error_text), "%s", strerror(-error));
+	return error;
 }
 
-/* one request with its answer: reply(nlh, data) is called for the data message, if one comes */
-static int transact(struct genl *g, struct nlmsghdr *nlh, void (*reply)(const struct nlmsghdr *, void *), void *data)
+/* an NLMSG_ERROR message: 0 for an acknowledgement, else a negative errno */
+static int take_error(const struct nlmsghdr *nlh)
 {
-	char buffer[8192] __attribute__((aligned(8)));
-	unsigned int port = mnl_socket_get_portid(g->socket);
+	const struct nlmsgerr *err = mnl_nlmsg_get_payload(nlh);
+	size_t offset = sizeof(*err);
 
-	nlh->nlmsg_seq = ++g->seq;
-	nlh->nlmsg_flags |= NLM_F_REQUEST | NLM_F_ACK;
+	if (nlh->nlmsg_len < mnl_nlmsg_size(sizeof(*err)))
+		return genl_fail(EBADMSG, "a cut netlink error message");
+	if (!err->error)
+		return 0;
+	/* NETLINK_CAP_ACK: the request's payload is not echoed, unless the kernel says that it is not capped */
+	if (!(nlh->nlmsg_flags & NLM_F_CAPPED))
+		offset += mnl_nlmsg_get_payload_len(&err->msg);
+	return take_refusal(nlh, offset, err->error);
+}
+
+/* the NLMSG_DONE message at the end of a dump, which may have failed half way */
+static int take_done(const struct nlmsghdr *nlh)
+{
+	int error;
+
+	if (mnl_nlmsg_get_payload_len(nlh) < sizeof(error))
+		return genl_fail(EBADMSG, "a cut netlink message at the end of a dump");
+	memcpy(&error, mnl_nlmsg_get_payload(nlh), sizeof(error));
+	return error < 0 ? take_refusal(nlh, sizeof(error), error) : 0;
+}
+
+bool exchange_take(struct exchange *e, const void *buffer, size_t size)
+{
+	const struct nlmsghdr *nlh = buffer;
+	int left = size, ret;
+
+	for (; mnl_nlmsg_ok(nlh, left); nlh = mnl_nlmsg_next(nlh, &left)) {
+		if (!mnl_nlmsg_seq_ok(nlh, e->seq) || !mnl_nlmsg_portid_ok(nlh, e->port))
+			continue;
+		if (nlh->nlmsg_flags & NLM_F_DUMP_INTR)
+			e->interrupted = true;
+		if (nlh->nlmsg_type == NLMSG_ERROR || nlh->nlmsg_type == NLMSG_DONE) {
+			ret = nlh->nlmsg_type == NLMSG_ERROR ? take_error(nlh) : take_done(nlh);
+			if (!e->ret)
+				e->ret = ret;
+			return true;
+		}
+		/* after a message that is refused the rest is still taken in, or the socket were of no use any more */
+		if (nlh->nlmsg_type >= NLMSG_MIN_TYPE && e->reply && !e->ret)
+			e->ret = e->reply(nlh, e->data);
+	}
+	return false;
+}
+
+/* one request and all of its answer */
+static int transact(struct genl *g, struct nlmsghdr *nlh, struct exchange *e)
+{
+	ssize_t n;
+
+	e->seq = nlh->nlmsg_seq = ++g->seq;
+	e->port = mnl_socket_get_portid(g->socket);
 	if (mnl_socket_sendto(g->socket, nlh, nlh->nlmsg_len) < 0)
 		return fail_errno("cannot send to the kernel");
-	for (;;) {
-		ssize_t n = mnl_socket_recvfrom(g->socket, buffer, sizeof(buffer));
-		const struct nlmsghdr *in = (const struct nlmsghdr *)buffer;
-		int left = n;
-
-		if (n < 0 && errno == EINTR)
-			continue;
+	do {
+		do
+			n = mnl_socket_recvfrom(g->socket, g->buffer, sizeof(g->buffer));
+		while (n < 0 && errno == EINTR);
 		if (n < 0)
 			return fail_errno("cannot receive from the kernel");
-		for (; mnl_nlmsg_ok(in, left); in = mnl_nlmsg_next(in, &left)) {
-			if (!mnl_nlmsg_seq_ok(in, g->seq) || !mnl_nlmsg_portid_ok(in, port))
-				continue;
-			if (in->nlmsg_type == NLMSG_ERROR)
-				return take_error(in);
-			if (in->nlmsg_type >= NLMSG_MIN_TYPE && reply)
-				reply(in, data);
-		}
-	}
+	} while (!exchange_take(e, g->buffer, n));
+	return e->ret;
+}
+
+int genl_do(struct genl *g, struct nlmsghdr *nlh, genl_reply *reply, void *data)
+{
+	struct exchange e = { .reply = reply, .data = data };
+
+	nlh->nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK;
+	return transact(g, nlh, &e);
+}
+
+int genl_dump(struct genl *g, struct nlmsghdr *nlh, genl_reply *reply, void *data, bool *interrupted)
+{
+	struct exchange e = { .reply = reply, .data = data };
+	int ret;
+
+	nlh->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
+	ret = transact(g, nlh, &e);
+	*interrupted = e.interrupted;
+	return ret;
 }
 
 static struct nlmsghdr *request(void *buffer, uint16_t type, uint8_t command, uint8_t version)
@@ -128,6 +182,11 @@ static struct nlmsghdr *request(void *buffer, uint16_t type, uint8_t command, ui
 	header->cmd = command;
 	header->version = version;
 	return nlh;
+}
+
+struct nlmsghdr *genl_request(const struct genl *g, void *buffer, uint8_t command)
+{
+	return request(buffer, g->family, command, MEMFDCR_FAMILY_VERSION);
 }
 
 static int family_attribute(const struct nlattr *attr, void *data)
@@ -147,9 +206,10 @@ static int family_attribute(const struct nlattr *attr, void *data)
 	return MNL_CB_OK;
 }
 
-static void family_reply(const struct nlmsghdr *nlh, void *data)
+static int family_reply(const struct nlmsghdr *nlh, void *data)
 {
 	mnl_attr_parse(nlh, sizeof(struct genlmsghdr), family_attribute, data);
+	return 0;
 }
 
 static int find_family(struct genl *g)
@@ -159,9 +219,9 @@ static int find_family(struct genl *g)
 	int ret;
 
 	mnl_attr_put_strz(nlh, CTRL_ATTR_FAMILY_NAME, MEMFDCR_FAMILY_NAME);
-	ret = transact(g, nlh, family_reply, g);
+	ret = genl_do(g, nlh, family_reply, g);
 	if (ret == -ENOENT || (!ret && !g->family))
-		return fail(ENOENT, "the memfdcr module is not loaded");
+		return genl_fail(ENOENT, "the memfdcr module is not loaded");
 	if (ret)
 		return ret;
 	if (g->version < MEMFDCR_FAMILY_VERSION) {
@@ -178,7 +238,7 @@ struct genl *genl_open(void)
 	int on = 1, ret;
 
 	if (!g) {
-		fail(ENOMEM, "out of memory");
+		genl_fail(ENOMEM, "out of memory");
 		errno = ENOMEM;
 		return NULL;
 	}
@@ -243,15 +303,16 @@ static int opened_attribute(const struct nlattr *attr, void *data)
 	return MNL_CB_OK;
 }
 
-static void opened_reply(const struct nlmsghdr *nlh, void *data)
+static int opened_reply(const struct nlmsghdr *nlh, void *data)
 {
 	mnl_attr_parse(nlh, sizeof(struct genlmsghdr), opened_attribute, data);
+	return 0;
 }
 
 int genl_uffd_open(struct genl *g, int mem_fd, unsigned int flags, bool guard, int *fd, uint64_t *id)
 {
 	char buffer[256] __attribute__((aligned(8)));
-	struct nlmsghdr *nlh = request(buffer, g->family, MEMFDCR_CMD_UFFD_OPEN, MEMFDCR_FAMILY_VERSION);
+	struct nlmsghdr *nlh = genl_request(g, buffer, MEMFDCR_CMD_UFFD_OPEN);
 	struct opened opened = { .fd = -1 };
 	int ret;
 
@@ -259,7 +320,7 @@ int genl_uffd_open(struct genl *g, int mem_fd, unsigned int flags, bool guard, i
 	mnl_attr_put_u32(nlh, MEMFDCR_A_UFFD_FLAGS, flags);
 	if (guard)
 		mnl_attr_put(nlh, MEMFDCR_A_UFFD_GUARD, 0, NULL);
-	ret = transact(g, nlh, opened_reply, &opened);
+	ret = genl_do(g, nlh, opened_reply, &opened);
 	if (ret) {
 		if (opened.fd >= 0)
 			close(opened.fd);
@@ -268,7 +329,7 @@ int genl_uffd_open(struct genl *g, int mem_fd, unsigned int flags, bool guard, i
 	if (opened.fd < 0 || !opened.has_id) {
 		if (opened.fd >= 0)
 			close(opened.fd);
-		return fail(EBADMSG, "the module's answer has no descriptor");
+		return genl_fail(EBADMSG, "the module's answer has no descriptor");
 	}
 	*fd = opened.fd;
 	*id = opened.id;
@@ -278,8 +339,8 @@ int genl_uffd_open(struct genl *g, int mem_fd, unsigned int flags, bool guard, i
 int genl_uffd_complete(struct genl *g, int uffd)
 {
 	char buffer[256] __attribute__((aligned(8)));
-	struct nlmsghdr *nlh = request(buffer, g->family, MEMFDCR_CMD_UFFD_COMPLETE, MEMFDCR_FAMILY_VERSION);
+	struct nlmsghdr *nlh = genl_request(g, buffer, MEMFDCR_CMD_UFFD_COMPLETE);
 
 	mnl_attr_put_u32(nlh, MEMFDCR_A_UFFD_FD, uffd);
-	return transact(g, nlh, NULL, NULL);
+	return genl_do(g, nlh, NULL, NULL);
 }

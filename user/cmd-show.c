@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* memfdcr show: everything about one object. */
+#include <errno.h>
+#include <fcntl.h>
+#include <locale.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "commands.h"
+#include "list/json.h"
+#include "list/options.h"
+#include "list/report.h"
+#include "list/show.h"
+
+static void usage(void)
+{
+	printf("Usage: memfdcr show [-j] TARGET\n\n"
+	       "Shows everything about one memfd, shared anonymous memory, System V segment or secret memory:\n"
+	       "properties, extents, and who on this machine holds it. TARGET leads to it:\n\n"
+	       "  PID:FD         a descriptor of a process\n"
+	       "  PID:0xADDRESS  an address in its memory\n"
+	       "  PATH           a path to a descriptor, like /proc/PID/fd/FD or /dev/fd/FD\n\n"
+	       "  -j, --json     as JSON\n"
+	       "  -h, --help     this text\n\n"
+	       "Exit status: 0 done, 1 failed, 2 usage, 3 the module is absent or too old.\n");
+}
+
+static int print(const struct show_options *o, const struct object *object, const struct extents *extents,
+		 const struct snapshot *s)
+{
+	int ret;
+
+	if (o->json)
+		return json_print_object(stdout, object, extents, s);
+	ret = show_print(stdout, object, extents);
+	report_snapshot(s);
+	return ret;
+}
+
+/* a snapshot of this one object has what object-get alone does not tell: who holds it */
+static int show_holders(struct genl *g, const struct show_options *o, const struct object *object,
+			const struct extents *extents)
+{
+	const struct scope scope = { .holders = true, .only = &object->id };
+	struct snapshot s;
+	int ret = genl_snapshot_take(g, &scope, &s);
+
+	if (ret)
+		return report_request_failure(o->json, -ret);
+	/* held by nobody whom we may see: it has just been let go, or it is in flight */
+	ret = print(o, s.n_objects ? s.objects : object, extents, &s);
+	genl_snapshot_free(&s);
+	return ret ? report_error(false, EXIT_FAILED, "cannot print: %s", strerror(-ret)) : report_end(EXIT_DONE);
+}
+
+static int show(struct genl *g, struct show_options *o)
+{
+	struct extents extents = { 0 };
+	struct object object;
+	int ret, fd = -1;
+
+	if (o->path) {
+		fd = open(o->path, O_PATH | O_CLOEXEC);
+		if (fd < 0)
+			return report_error(o->json, EXIT_FAILED, "%s: %s", o->path, strerror(errno));
+		o->ref.fd = fd;
+	}
+	ret = genl_object_get(g, &o->ref, &object);
+	if (!ret) {
+		ret = genl_extents_get(g, &o->ref, &extents);
+		if (ret)
+			genl_object_free(&object);
+	}
+	/* from here on it would be one more holder of the object */
+	if (fd >= 0)
+		close(fd);
+	if (ret)
+		return report_request_failure(o->json, -ret);
+	ret = show_holders(g, o, &object, &extents);
+	genl_extents_free(&extents);
+	genl_object_free(&object);
+	return ret;
+}
+
+int cmd_show(int argc, char **argv)
+{
+	struct show_options options;
+	char error[512];
+	struct genl *g;
+	int ret;
+
+	setlocale(LC_CTYPE, "");
+	ret = show_options_parse(argc, argv, &options, error, sizeof(error));
+	if (options.help) {
+		usage();
+		return report_end(EXIT_DONE);
+	}
+	if (ret)
+		return report_error(options.json, EXIT_USAGE, "%s", error);
+	g = genl_open();
+	if (!g)
+		return report_open_failure(options.json, errno);
+	ret = show(g, &options);
+	genl_close(g);
+	return ret;
+}

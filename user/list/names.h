@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What users call kinds, seals, flags and modes, which the kernel has numbers for. */
+#ifndef MEMFDCR_LIST_NAMES_H
+#define MEMFDCR_LIST_NAMES_H
+
+#include <stdint.h>
+
+/* has this name: a number whose bits in mask are value */
+struct bit_name {
+	uint32_t mask, value;
+	const char *name;	/* NULL ends the table */
+};
+
+extern const struct bit_name seal_names[];	/* F_SEAL_ */
+extern const struct bit_name open_flag_names[];	/* O_, the access mode first */
+extern const struct bit_name uffd_mode_names[];	/* UFFDIO_REGISTER_MODE_ */
+
+/* calls put for each name that bits have; bits without a name are one more, in hexadecimal */
+void names_each(const struct bit_name *names, uint32_t bits, void (*put)(void *data, const char *name), void *data);
+
+/* of MEMFDCR_KIND_ and MEMFDCR_EXTENT_; "unknown" for what a newer module may have */
+const char *kind_name(uint32_t kind);
+const char *extent_name(uint32_t state);
+
+#endif

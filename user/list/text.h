@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Names are their makers' bytes: made fit for a terminal and for JSON. */
+#ifndef MEMFDCR_LIST_TEXT_H
+#define MEMFDCR_LIST_TEXT_H
+
+#include <stdio.h>
+
+/* prints s with control characters, and bytes that are not UTF-8, as \xNN, and \ as \\ */
+void text_print(FILE *f, const char *s);
+
+/* a copy of s in which U+FFFD stands for each byte that is not UTF-8; to be freed, NULL if there is no memory */
+char *text_to_utf8(const char *s);
+
+#endif
