@@ -430,14 +430,7 @@ free:
 	return err;
 }
 
-/**
- * memfdcr_object_dump_start() - begin a dump of object-get
- * @cb: the dump
- *
- * Context: process context of the sender; sleeps.
- * Return: 0, or as memfdcr_walk_begin().
- */
-int memfdcr_object_dump_start(struct netlink_callback *cb)
+static int object_dump_start(struct netlink_callback *cb)
 {
 	struct nlattr **a = memfdcr_dump_attrs(cb);
 	struct dump *d;
@@ -463,13 +456,18 @@ int memfdcr_object_dump_start(struct netlink_callback *cb)
 }
 
 /**
- * memfdcr_holder_dump_start() - begin a dump of holder-get
+ * memfdcr_object_dump_start() - begin a dump of object-get
  * @cb: the dump
  *
  * Context: process context of the sender; sleeps.
  * Return: 0, or as memfdcr_walk_begin().
  */
-int memfdcr_holder_dump_start(struct netlink_callback *cb)
+int memfdcr_object_dump_start(struct netlink_callback *cb)
+{
+	return memfdcr_dump_start(cb, object_dump_start);
+}
+
+static int holder_dump_start(struct netlink_callback *cb)
 {
 	struct nlattr **a = memfdcr_dump_attrs(cb);
 	struct dump *d;
@@ -488,4 +486,16 @@ int memfdcr_holder_dump_start(struct netlink_callback *cb)
 	d->tells = true;
 	d->outside = a[MEMFDCR_A_HOLDER_OUTSIDE];
 	return start(cb, d, MEMFDCR_A_HOLDER_PID, a[MEMFDCR_A_HOLDER_TREE]);
+}
+
+/**
+ * memfdcr_holder_dump_start() - begin a dump of holder-get
+ * @cb: the dump
+ *
+ * Context: process context of the sender; sleeps.
+ * Return: 0, or as memfdcr_walk_begin().
+ */
+int memfdcr_holder_dump_start(struct netlink_callback *cb)
+{
+	return memfdcr_dump_start(cb, holder_dump_start);
 }

@@ -138,14 +138,7 @@ put:
 	return err;
 }
 
-/**
- * memfdcr_watched_start() - begin a dump of uffd-get
- * @cb: the dump
- *
- * Context: process context of the sender; sleeps.
- * Return: 0; -EINVAL, -EBADF not a userfaultfd; -ENOMEM.
- */
-int memfdcr_watched_start(struct netlink_callback *cb)
+static int start(struct netlink_callback *cb)
 {
 	const struct userfaultfd_ctx *ctx;
 	struct ranges *r;
@@ -165,6 +158,18 @@ int memfdcr_watched_start(struct netlink_callback *cb)
 	}
 	fput(file);
 	return r ? 0 : -ENOMEM;
+}
+
+/**
+ * memfdcr_watched_start() - begin a dump of uffd-get
+ * @cb: the dump
+ *
+ * Context: process context of the sender; sleeps.
+ * Return: 0; -EINVAL, -EBADF not a userfaultfd; -ENOMEM.
+ */
+int memfdcr_watched_start(struct netlink_callback *cb)
+{
+	return memfdcr_dump_start(cb, start);
 }
 
 static int put_range(struct sk_buff *skb, struct netlink_callback *cb, struct vm_area_struct *vma)
