@@ -389,7 +389,8 @@ static int read_filter(struct filter *f, const struct nlattr *kinds, const struc
 		       const struct nlattr *ino, const struct nlattr *generation, struct netlink_ext_ack *extack)
 {
 	if (!dev != !ino || (generation && !ino)) {
-		NL_SET_ERR_MSG(extack, "an object is named by dev and ino together, and then perhaps generation");
+		NL_SET_ERR_MSG_ATTR(extack, ino ?: dev ?: generation,
+				    "an object is named by dev and ino together, and then perhaps generation");
 		return -EINVAL;
 	}
 	*f = (struct filter){
@@ -433,11 +434,12 @@ free:
 static int object_dump_start(struct netlink_callback *cb)
 {
 	struct nlattr **a = memfdcr_dump_attrs(cb);
+	const struct nlattr *one = a[MEMFDCR_A_OBJECT_FD] ?: a[MEMFDCR_A_OBJECT_TARGET_FD] ?: a[MEMFDCR_A_OBJECT_ADDRESS];
 	struct dump *d;
 	int err;
 
-	if (a[MEMFDCR_A_OBJECT_FD] || a[MEMFDCR_A_OBJECT_TARGET_FD] || a[MEMFDCR_A_OBJECT_ADDRESS]) {
-		NL_SET_ERR_MSG(cb->extack, "fd, target-fd and address name one object, for which there is do");
+	if (one) {
+		NL_SET_ERR_MSG_ATTR(cb->extack, one, "fd, target-fd and address name one object, for which there is do");
 		return -EINVAL;
 	}
 	d = kzalloc(sizeof(*d), GFP_KERNEL_ACCOUNT);

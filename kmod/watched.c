@@ -42,6 +42,7 @@ static struct file *find(const struct nlattr *attr, const struct userfaultfd_ctx
 
 	if (!attr) {
 		NL_SET_ERR_MSG(extack, "fd is missing");
+		NL_SET_ERR_ATTR_MISS(extack, NULL, MEMFDCR_A_UFFD_FD);
 		return ERR_PTR(-EINVAL);
 	}
 	file = fget(nla_get_u32(attr));
