@@ -54,7 +54,7 @@ struct filter {
  * @stage: what is being done
  * @process: being visited; with a reference
  * @visit: how far
- * @fds_explain: its descriptors are its own, or it stands for all processes that share them
+ * @fds_explain: its first thread's descriptors are its own, or it stands for all processes that share them
  * @mm_explains: the same of its memory
  * @moved: a process ran while it was looked at
  * @next: object to be told next
@@ -155,7 +155,7 @@ static int found(void *data, const struct memfdcr_holder *h)
 	}
 	if (!err && o)
 		err = memfdcr_tally_count(&d->tally, o, h, d->stage == OUTSIDE,
-					  h->vma ? d->mm_explains : d->fds_explain);
+					  h->vma ? d->mm_explains : h->own || d->fds_explain);
 	if (msg && err)
 		genlmsg_cancel(d->skb, msg);
 	else if (msg)

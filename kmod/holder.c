@@ -166,6 +166,7 @@ static int visit_own_fds(struct memfdcr_visit *v, struct task_struct *process, s
 	struct task_struct *t;
 	int err = 0;
 
+	holder->own = true;
 	while (!err && (t = next_with_files(process, v->thread))) {
 		holder->tid = task_pid_nr_ns(t, ns);
 		err = visit_fds(v, t, holder, fn, data);
@@ -173,6 +174,7 @@ static int visit_own_fds(struct memfdcr_visit *v, struct task_struct *process, s
 			v->thread = t->pid;
 		put_task_struct(t);
 	}
+	holder->own = false;
 	holder->tid = 0;
 	return err;
 }

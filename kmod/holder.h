@@ -18,6 +18,7 @@ struct vm_area_struct;
  * @file: open file description
  * @pid: process, in the reader's pid namespace
  * @tid: thread that has the descriptor, where the first thread does not; 0: the first has it
+ * @own: the descriptor is one of a thread that does not share those of the process
  * @vma: the mapping; NULL: a descriptor
  * @fd: the descriptor
  * @cloexec: it is closed by execve()
@@ -27,6 +28,7 @@ struct memfdcr_holder {
 	const struct file *file;
 	pid_t pid;
 	pid_t tid;
+	bool own;
 	const struct vm_area_struct *vma;
 	unsigned int fd;
 	bool cloexec;
