@@ -397,7 +397,8 @@ static int read_filter(struct filter *f, const struct nlattr *kinds, const struc
 		       const struct nlattr *ino, const struct nlattr *generation, struct netlink_ext_ack *extack)
 {
 	if (!dev != !ino || (generation && !ino)) {
-		NL_SET_ERR_MSG(extack, "an object is named by dev and ino together, and then perhaps generation");
+		NL_SET_ERR_MSG_ATTR(extack, ino ?: dev ?: generation,
+				    "an object is named by dev and ino together, and then perhaps generation");
 		return -EINVAL;
 	}
 	*f = (struct filter){
@@ -435,21 +436,15 @@ free:
 	return err;
 }
 
-/**
- * memfdcr_object_dump_start() - begin a dump of object-get
- * @cb: the dump
- *
- * Context: process context of the sender; sleeps.
- * Return: 0, or as memfdcr_walk_begin().
- */
-int memfdcr_object_dump_start(struct netlink_callback *cb)
+static int object_dump_start(struct netlink_callback *cb)
 {
 	struct nlattr **a = memfdcr_dump_attrs(cb);
+	const struct nlattr *one = a[MEMFDCR_A_OBJECT_FD] ?: a[MEMFDCR_A_OBJECT_TARGET_FD] ?: a[MEMFDCR_A_OBJECT_ADDRESS];
 	struct dump *d;
 	int err;
 
-	if (a[MEMFDCR_A_OBJECT_FD] || a[MEMFDCR_A_OBJECT_TARGET_FD] || a[MEMFDCR_A_OBJECT_ADDRESS]) {
-		NL_SET_ERR_MSG(cb->extack, "fd, target-fd and address name one object, for which there is do");
+	if (one) {
+		NL_SET_ERR_MSG_ATTR(cb->extack, one, "fd, target-fd and address name one object, for which there is do");
 		return -EINVAL;
 	}
 	d = kzalloc(sizeof(*d), GFP_KERNEL_ACCOUNT);
@@ -468,13 +463,18 @@ int memfdcr_object_dump_start(struct netlink_callback *cb)
 }
 
 /**
- * memfdcr_holder_dump_start() - begin a dump of holder-get
+ * memfdcr_object_dump_start() - begin a dump of object-get
  * @cb: the dump
  *
  * Context: process context of the sender; sleeps.
  * Return: 0, or as memfdcr_walk_begin().
  */
-int memfdcr_holder_dump_start(struct netlink_callback *cb)
+int memfdcr_object_dump_start(struct netlink_callback *cb)
+{
+	return memfdcr_dump_start(cb, object_dump_start);
+}
+
+static int holder_dump_start(struct netlink_callback *cb)
 {
 	struct nlattr **a = memfdcr_dump_attrs(cb);
 	struct dump *d;
@@ -493,4 +493,16 @@ int memfdcr_holder_dump_start(struct netlink_callback *cb)
 	d->tells = true;
 	d->outside = a[MEMFDCR_A_HOLDER_OUTSIDE];
 	return start(cb, d, MEMFDCR_A_HOLDER_PID, a[MEMFDCR_A_HOLDER_TREE]);
+}
+
+/**
+ * memfdcr_holder_dump_start() - begin a dump of holder-get
+ * @cb: the dump
+ *
+ * Context: process context of the sender; sleeps.
+ * Return: 0, or as memfdcr_walk_begin().
+ */
+int memfdcr_holder_dump_start(struct netlink_callback *cb)
+{
+	return memfdcr_dump_start(cb, holder_dump_start);
 }

@@ -206,14 +206,7 @@ static int read_range(struct extents *e, const struct nlattr *start, const struc
 	return -EINVAL;
 }
 
-/**
- * memfdcr_extent_start() - begin a dump of extent-get
- * @cb: the dump
- *
- * Context: process context of the sender; sleeps.
- * Return: 0, or as memfdcr_find().
- */
-int memfdcr_extent_start(struct netlink_callback *cb)
+static int start(struct netlink_callback *cb)
 {
 	struct nlattr **a = memfdcr_dump_attrs(cb);
 	const struct memfdcr_place place = {
@@ -244,4 +237,16 @@ put:
 free:
 	kfree(e);
 	return err;
+}
+
+/**
+ * memfdcr_extent_start() - begin a dump of extent-get
+ * @cb: the dump
+ *
+ * Context: process context of the sender; sleeps.
+ * Return: 0, or as memfdcr_find().
+ */
+int memfdcr_extent_start(struct netlink_callback *cb)
+{
+	return memfdcr_dump_start(cb, start);
 }

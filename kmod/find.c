@@ -10,6 +10,7 @@
 #include <linux/sched/mm.h>
 #include <linux/sched/task.h>
 #include <net/netlink.h>
+#include <uapi/linux/memfdcr.h>
 
 #include "access.h"
 #include "find.h"
@@ -116,6 +117,27 @@ static struct file *of_process(struct sk_buff *skb, const struct memfdcr_place *
 	return file;
 }
 
+/* the attributes that make up a place are of two operations, with the same numbers */
+static_assert((int)MEMFDCR_A_OBJECT_FD == (int)MEMFDCR_A_EXTENTS_FD);
+static_assert((int)MEMFDCR_A_OBJECT_PID == (int)MEMFDCR_A_EXTENTS_PID);
+static_assert((int)MEMFDCR_A_OBJECT_TARGET_FD == (int)MEMFDCR_A_EXTENTS_TARGET_FD);
+
+/* there are too many or too few of them: names one that is */
+static void refuse_place(const struct memfdcr_place *place, struct netlink_ext_ack *extack)
+{
+	NL_SET_ERR_MSG(extack, "name the object by fd alone, by pid and target-fd, or by pid and address");
+	if (place->fd)
+		NL_SET_BAD_ATTR(extack, place->fd);
+	else if (place->pid && place->target_fd)
+		NL_SET_BAD_ATTR(extack, place->target_fd);
+	else if (place->pid)
+		NL_SET_ERR_ATTR_MISS(extack, NULL, MEMFDCR_A_OBJECT_TARGET_FD);
+	else if (place->target_fd || place->address)
+		NL_SET_ERR_ATTR_MISS(extack, NULL, MEMFDCR_A_OBJECT_PID);
+	else
+		NL_SET_ERR_ATTR_MISS(extack, NULL, MEMFDCR_A_OBJECT_FD);
+}
+
 static struct file *find_file(struct sk_buff *skb, const struct memfdcr_place *place, struct netlink_ext_ack *extack)
 {
 	struct file *file;
@@ -123,7 +145,7 @@ static struct file *find_file(struct sk_buff *skb, const struct memfdcr_place *p
 	if (place->pid && !place->fd && !place->target_fd != !place->address)
 		return of_process(skb, place, extack);
 	if (!place->fd || place->pid || place->target_fd || place->address) {
-		NL_SET_ERR_MSG(extack, "name the object by fd alone, by pid and target-fd, or by pid and address");
+		refuse_place(place, extack);
 		return ERR_PTR(-EINVAL);
 	}
 	file = fget_raw(nla_get_u32(place->fd));
@@ -150,7 +172,8 @@ struct file *memfdcr_find(struct sk_buff *skb, const struct memfdcr_place *place
 
 	if (IS_ERR(file) || memfdcr_object_kind(file))
 		return file;
-	NL_SET_ERR_MSG(extack, "not a memfd, shared anonymous memory, System V segment or memfd_secret");
+	NL_SET_ERR_MSG_ATTR(extack, place->fd ?: place->target_fd ?: place->address,
+			    "not a memfd, shared anonymous memory, System V segment or memfd_secret");
 	fput(file);
 	return ERR_PTR(-EOPNOTSUPP);
 }

@@ -55,14 +55,15 @@ static int get_list(struct memfdcr_walk *w, const struct nlmsghdr *nlh, int type
 	const struct nlattr *attr;
 	int rem;
 
-	nlmsg_for_each_attr(attr, nlh, GENL_HDRLEN, rem)
+	nlmsg_for_each_attr(attr, nlh, GENL_HDRLEN, rem) {
 		n += nla_type(attr) == type;
+		if (n > MEMFDCR_MAX_PIDS) {
+			NL_SET_ERR_MSG_ATTR(extack, attr, "more than 4096 processes are asked for");
+			return -E2BIG;
+		}
+	}
 	if (!n)
 		return 0;
-	if (n > MEMFDCR_MAX_PIDS) {
-		NL_SET_ERR_MSG(extack, "more than 4096 processes are asked for");
-		return -E2BIG;
-	}
 	w->pids = kvcalloc(n, sizeof(*w->pids), GFP_KERNEL_ACCOUNT);
 	if (!w->pids)
 		return -ENOMEM;

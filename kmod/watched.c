@@ -47,6 +47,7 @@ static struct file *find(const struct nlattr *attr, const struct userfaultfd_ctx
 
 	if (!attr) {
 		NL_SET_ERR_MSG(extack, "fd is missing");
+		NL_SET_ERR_ATTR_MISS(extack, NULL, MEMFDCR_A_UFFD_FD);
 		return ERR_PTR(-EINVAL);
 	}
 	file = fget(nla_get_u32(attr));
@@ -143,14 +144,7 @@ put:
 	return err;
 }
 
-/**
- * memfdcr_watched_start() - begin a dump of uffd-get
- * @cb: the dump
- *
- * Context: process context of the sender; sleeps.
- * Return: 0; -EINVAL, -EBADF not a userfaultfd; -ENOMEM.
- */
-int memfdcr_watched_start(struct netlink_callback *cb)
+static int start(struct netlink_callback *cb)
 {
 	const struct userfaultfd_ctx *ctx;
 	struct ranges *r;
@@ -170,6 +164,18 @@ int memfdcr_watched_start(struct netlink_callback *cb)
 	}
 	fput(file);
 	return r ? 0 : -ENOMEM;
+}
+
+/**
+ * memfdcr_watched_start() - begin a dump of uffd-get
+ * @cb: the dump
+ *
+ * Context: process context of the sender; sleeps.
+ * Return: 0; -EINVAL, -EBADF not a userfaultfd; -ENOMEM.
+ */
+int memfdcr_watched_start(struct netlink_callback *cb)
+{
+	return memfdcr_dump_start(cb, start);
 }
 
 static void *message(struct sk_buff *skb, struct netlink_callback *cb)
