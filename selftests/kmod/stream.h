@@ -6,10 +6,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
+#include <linux/netlink.h>
 #include <linux/memfdcr.h>
-
-struct nlattr;
-struct nlmsghdr;
 
 #define STREAM_ATTRIBUTES 32		/* more than any of the module's sets has */
 _Static_assert(MEMFDCR_A_OBJECT_MAX < STREAM_ATTRIBUTES && MEMFDCR_A_HOLDER_MAX < STREAM_ATTRIBUTES, "");
@@ -40,7 +39,20 @@ void stream_begin(struct stream *s, int cmd, int flags);
 int stream_run(struct stream *s, stream_fn *each, void *arg);	/* 0 or -errno */
 
 void stream_nested(const struct nlattr *nest, const struct nlattr **attributes);
-uint32_t stream_u32(const struct nlattr *attribute);	/* 0: not there */
-uint64_t stream_u64(const struct nlattr *attribute);
+
+/* 0: not there */
+static inline uint32_t stream_u32(const struct nlattr *attribute)
+{
+	return attribute ? *(const uint32_t *)(attribute + 1) : 0;
+}
+
+static inline uint64_t stream_u64(const struct nlattr *attribute)
+{
+	uint64_t value = 0;
+
+	if (attribute)
+		memcpy(&value, attribute + 1, sizeof(value));
+	return value;
+}
 
 #endif
