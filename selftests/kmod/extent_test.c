@@ -38,6 +38,8 @@ struct extents {
 	struct extent *list;
 	size_t n, room;
 	int faults;
+	bool begun;
+	uint64_t size;			/* of the object */
 };
 
 /* exactly start, end and state, of a sort that is known */
@@ -59,6 +61,14 @@ static void read_extent(const struct nlmsghdr *nlh, void *arg)
 			e.end = mnl_attr_get_u64(attr);
 		else if (type == MEMFDCR_A_EXTENTS_STATE)
 			e.state = mnl_attr_get_u32(attr);
+		else if (type == MEMFDCR_A_EXTENTS_SIZE)
+			extents->size = mnl_attr_get_u64(attr);
+	}
+	/* the first message has nothing but the size */
+	if (!extents->begun) {
+		extents->begun = true;
+		extents->faults += seen != 1 << MEMFDCR_A_EXTENTS_SIZE;
+		return;
 	}
 	if (seen != (1 << MEMFDCR_A_EXTENTS_START | 1 << MEMFDCR_A_EXTENTS_END | 1 << MEMFDCR_A_EXTENTS_STATE) ||
 	    e.start >= e.end || e.state < HOLE || e.state > SWAPPED)

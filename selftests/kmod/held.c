@@ -28,7 +28,7 @@ static const struct column object_columns[] = {
 	{ MEMFDCR_A_OBJECT_SEALING_ALLOWED, "sealing_allowed" }, { MEMFDCR_A_OBJECT_NOEXEC, "noexec" },
 	{ MEMFDCR_A_OBJECT_HUGETLB, "hugetlb" }, OBJECT(PAGE_SIZE, page_size), OBJECT(MODE, mode), OBJECT(UID, uid),
 	OBJECT(GID, gid), OBJECT(DESCRIPTORS, descriptors), OBJECT(MAPPINGS, mappings),
-	OBJECT(OUTSIDE_HOLDERS, outside_holders), OBJECT(UNEXPLAINED, unexplained),
+	OBJECT(OUTSIDE_HOLDERS, outside_holders), OBJECT(UNEXPLAINED, unexplained), OBJECT(ID, id),
 	{ 0 }
 };
 
@@ -38,7 +38,7 @@ static const struct column holder_columns[] = {
 	{ MEMFDCR_A_HOLDER_CLOEXEC, "cloexec" }, HOLDER(OFFSET, offset), HOLDER(PROT, prot),
 	{ MEMFDCR_A_HOLDER_SHARED, "shared" }, { MEMFDCR_A_HOLDER_LOCKED, "locked" },
 	{ MEMFDCR_A_HOLDER_MAY_WRITE, "may_write" }, HOLDER(UFFD_MODES, uffd_modes), HOLDER(UFFD_ID, uffd_id),
-	HOLDER(FILE_ID, file_id), { MEMFDCR_A_HOLDER_OUTSIDE, "outside" },
+	HOLDER(FILE_ID, file_id), HOLDER(ID, id), { MEMFDCR_A_HOLDER_OUTSIDE, "outside" },
 	{ 0 }
 };
 
@@ -120,10 +120,25 @@ static void read_attribute(struct held *held, const struct column *column, const
 	memcpy(entry + column->offset, mnl_attr_get_payload(attr), column->size);
 }
 
+/* the first message has the time and nothing else, the last one the time and how many are hidden */
+static void read_time(struct held *held, const struct nlattr *attr, uint64_t has)
+{
+	uint64_t time = mnl_attr_get_u64(attr);
+
+	if (has || (held->messages > 1) != held->over)
+		fault(held, "time is not where it belongs", 0);
+	if (held->over)
+		held->ended = time;
+	else
+		held->began = time;
+	if (held->over && held->ended < held->began)
+		fault(held, "ended before it began", 0);
+}
+
 static void read_holder(const struct nlmsghdr *nlh, void *arg)
 {
 	struct held *held = arg;
-	const struct nlattr *attr;
+	const struct nlattr *attr, *time = NULL;
 	struct holder holder = { 0 };
 
 	held->messages++;
@@ -133,40 +148,45 @@ static void read_holder(const struct nlmsghdr *nlh, void *arg)
 		if (mnl_attr_get_type(attr) == MEMFDCR_A_HOLDER_HIDDEN) {
 			held->over = true;
 			held->hidden = mnl_attr_get_u32(attr);
+		} else if (mnl_attr_get_type(attr) == MEMFDCR_A_HOLDER_TIME) {
+			time = attr;
 		} else if (mnl_attr_get_type(attr) != MEMFDCR_A_HOLDER_PAD) {
 			read_attribute(held, holder_columns, attr, &holder);
 		}
 	}
-	if (!held->over)
+	if (time)
+		read_time(held, time, holder.has);
+	else if (!held->over)
 		*held_new_holder(held) = holder;
-	else if (holder.has)
-		fault(held, "hidden is not alone", 0);
+	else
+		fault(held, "hidden without time", 0);
 }
 
 /* an object message that has a holder in it names the object and says no more of it */
 static void read_nested(struct held *held, const struct nlattr *nest, const struct object *object)
 {
-	const uint64_t names = HAS(OBJECT_DEV) | HAS(OBJECT_INO) | HAS(OBJECT_GENERATION);
+	const uint64_t names = HAS(OBJECT_ID) | HAS(OBJECT_DEV) | HAS(OBJECT_INO) | HAS(OBJECT_GENERATION);
 	struct holder holder = { 0 };
 	const struct nlattr *attr;
 
 	if (object->has != names)
-		fault(held, "a holder without its object's dev, ino, generation, or with more", 0);
+		fault(held, "a holder without its object's id, dev, ino, generation, or with more", 0);
 	if (held->n_objects)
 		fault(held, "a holder behind an object", 0);
 	mnl_attr_for_each_nested(attr, nest)
 		if (mnl_attr_get_type(attr) != MEMFDCR_A_HOLDER_PAD)
 			read_attribute(held, holder_columns, attr, &holder);
+	holder.id = object->id;
 	holder.dev = object->dev;
 	holder.ino = object->ino;
 	holder.generation = object->generation;
-	holder.has |= HAS(HOLDER_DEV) | HAS(HOLDER_INO) | HAS(HOLDER_GENERATION);
+	holder.has |= HAS(HOLDER_ID) | HAS(HOLDER_DEV) | HAS(HOLDER_INO) | HAS(HOLDER_GENERATION);
 	*held_new_holder(held) = holder;
 }
 
 static void read_object(const struct nlmsghdr *nlh, void *arg)
 {
-	const struct nlattr *attr, *nest = NULL;
+	const struct nlattr *attr, *nest = NULL, *time = NULL;
 	struct object object = { 0 };
 	struct held *held = arg;
 
@@ -181,16 +201,20 @@ static void read_object(const struct nlmsghdr *nlh, void *arg)
 			held->hidden = mnl_attr_get_u32(attr);
 		} else if (type == MEMFDCR_A_OBJECT_HOLDER) {
 			nest = attr;
+		} else if (type == MEMFDCR_A_OBJECT_TIME) {
+			time = attr;
 		} else if (type != MEMFDCR_A_OBJECT_PAD) {
 			read_attribute(held, object_columns, attr, &object);
 		}
 	}
-	if (nest)
+	if (time)
+		read_time(held, time, object.has);
+	else if (nest)
 		read_nested(held, nest, &object);
 	else if (!held->over)
 		*held_new_object(held) = object;
-	else if (object.has)
-		fault(held, "hidden is not alone", 0);
+	else
+		fault(held, "hidden without time", 0);
 }
 
 /* a request to a socket of its own, if it was given none */

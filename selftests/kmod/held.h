@@ -16,14 +16,14 @@
 struct object {
 	uint64_t has;
 	uint32_t kind, dev, generation, seals, mode, uid, gid, descriptors, mappings, outside_holders, unexplained;
-	uint64_t ino, size, allocated, swapped, page_size;
+	uint64_t ino, id, size, allocated, swapped, page_size;
 	char name[256];
 };
 
 struct holder {
 	uint64_t has;
 	uint32_t pid, tid, dev, generation, fd, flags, prot, uffd_modes;
-	uint64_t ino, file_id, position, start, end, offset, uffd_id;
+	uint64_t ino, id, file_id, position, start, end, offset, uffd_id;
 };
 
 struct held {
@@ -32,6 +32,7 @@ struct held {
 	size_t n_objects, n_holders;
 	uint32_t hidden;
 	int messages, faults;		/* faults: what no message may look like; each is printed */
+	uint64_t began, ended;		/* as the first and the last message say */
 	bool over;			/* hidden has come */
 };
 
@@ -57,6 +58,6 @@ int held_compare_holders(const struct held *want, const struct held *got, uint64
 	HAS(OBJECT_SEALING_ALLOWED) | HAS(OBJECT_NOEXEC) | HAS(OBJECT_HUGETLB) | HAS(OBJECT_PAGE_SIZE) | \
 	HAS(OBJECT_MODE) | HAS(OBJECT_UID) | HAS(OBJECT_GID))
 #define OBJECT_COUNTED (OBJECT_ITSELF | HAS(OBJECT_DESCRIPTORS) | HAS(OBJECT_MAPPINGS))
-#define HOLDER_ITSELF (~0ULL & ~(HAS(HOLDER_FILE_ID) | HAS(HOLDER_OUTSIDE) | HAS(HOLDER_UFFD_ID)))
+#define HOLDER_ITSELF (~0ULL & ~(HAS(HOLDER_ID) | HAS(HOLDER_FILE_ID) | HAS(HOLDER_OUTSIDE) | HAS(HOLDER_UFFD_ID)))
 
 #endif

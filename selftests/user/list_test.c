@@ -18,23 +18,23 @@
 #define NAME "new\nline \\ \xff\xc3\xa9\x1b[31m"	/* a newline, a byte that is not UTF-8, an e acute, an escape */
 
 static const struct holder holders[] = {
-	{ .id = { 1, 5, 3 }, .pid = 10, .tid = 12, .file_id = 0xfedcba9876543210, .fd = 3,
+	{ .id = { 7, 1, 5, 3 }, .pid = 10, .tid = 12, .file_id = 0xfedcba9876543210, .fd = 3,
 	  .flags = O_RDWR | O_LARGEFILE, .position = UINT64_MAX, .cloexec = true },
-	{ .id = { 1, 5, 3 }, .pid = 10, .is_mapping = true, .file_id = 1, .start = 0x7f0000000000,
+	{ .id = { 7, 1, 5, 3 }, .pid = 10, .is_mapping = true, .file_id = 1, .start = 0x7f0000000000,
 	  .end = 0x7f0000002000, .offset = 4096, .prot = PROT_READ | PROT_WRITE, .shared = true, .may_write = true,
 	  .has_uffd = true, .uffd_id = 0xabc, .uffd_modes = 5 },
-	{ .id = { 1, 5, 3 }, .pid = 11, .fd = 0, .flags = O_PATH },
-	{ .id = { 1, 5, 3 }, .pid = 9, .outside = true, .is_mapping = true, .start = 0x1000, .end = 0x2000,
+	{ .id = { 7, 1, 5, 3 }, .pid = 11, .fd = 0, .flags = O_PATH },
+	{ .id = { 7, 1, 5, 3 }, .pid = 9, .outside = true, .is_mapping = true, .start = 0x1000, .end = 0x2000,
 	  .prot = PROT_EXEC, .locked = true },
 };
 
 static struct object objects[] = {
-	{ .id = { 1, 5, 3 }, .kind = MEMFDCR_KIND_MEMFD, .name = (char *)NAME, .size = UINT64_MAX,
+	{ .id = { 7, 1, 5, 3 }, .kind = MEMFDCR_KIND_MEMFD, .name = (char *)NAME, .size = UINT64_MAX,
 	  .allocated = 1ull << 63, .swapped = 1536, .page_size = 4096, .has_seals = true,
 	  .seals = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_FUTURE_WRITE | 0x20 | 0x400,
 	  .mode = 0777, .uid = 1000, .gid = UINT32_MAX, .descriptors = 2, .mappings = 2, .outside_holders = 1,
 	  .unexplained = 2, .holders = holders, .n_holders = 4 },
-	{ .id = { 0xffffffff, UINT64_MAX, 0 }, .kind = MEMFDCR_KIND_SECRET, .size = 0, .mode = 0, .page_size = 1 << 30,
+	{ .id = { 8, 0xffffffff, UINT64_MAX, 0 }, .kind = MEMFDCR_KIND_SECRET, .size = 0, .mode = 0, .page_size = 1 << 30,
 	  .hugetlb = true, .noexec = true, .sealing_allowed = true },
 };
 

@@ -77,6 +77,7 @@ static void put_error(int error, uint16_t flags, const char *text, int missing)
 
 static void put_id(struct nlmsghdr *nlh, uint64_t ino)
 {
+	mnl_attr_put_u64(nlh, MEMFDCR_A_OBJECT_ID, UINT64_MAX - ino);
 	mnl_attr_put_u32(nlh, MEMFDCR_A_OBJECT_DEV, 1);
 	mnl_attr_put_u64(nlh, MEMFDCR_A_OBJECT_INO, ino);
 	mnl_attr_put_u32(nlh, MEMFDCR_A_OBJECT_GENERATION, 3);
@@ -141,6 +142,7 @@ static void put_hidden(uint32_t hidden)
 {
 	struct nlmsghdr *nlh = data_message();
 
+	mnl_attr_put_u64(nlh, MEMFDCR_A_OBJECT_TIME, 1234);
 	mnl_attr_put_u32(nlh, MEMFDCR_A_OBJECT_HIDDEN, hidden);
 	end(nlh);
 }

@@ -32,6 +32,8 @@ static const uint8_t object_types[MEMFDCR_A_OBJECT_MAX + 1] = {
 	[MEMFDCR_A_OBJECT_UNEXPLAINED] = MNL_TYPE_U32,
 	[MEMFDCR_A_OBJECT_HOLDER] = MNL_TYPE_NESTED,
 	[MEMFDCR_A_OBJECT_HIDDEN] = MNL_TYPE_U32,
+	[MEMFDCR_A_OBJECT_ID] = MNL_TYPE_U64,
+	[MEMFDCR_A_OBJECT_TIME] = MNL_TYPE_U64,
 };
 
 static const uint8_t holder_types[MEMFDCR_A_HOLDER_MAX + 1] = {
@@ -53,6 +55,7 @@ static const uint8_t extents_types[MEMFDCR_A_EXTENTS_MAX + 1] = {
 	[MEMFDCR_A_EXTENTS_START] = MNL_TYPE_U64,
 	[MEMFDCR_A_EXTENTS_END] = MNL_TYPE_U64,
 	[MEMFDCR_A_EXTENTS_STATE] = MNL_TYPE_U32,
+	[MEMFDCR_A_EXTENTS_SIZE] = MNL_TYPE_U64,
 };
 
 /* attributes by their type; what a newer module has added is left out */
@@ -107,6 +110,7 @@ static int no_memory(void)
 static struct object_id id_of(const struct nlattr **tb)
 {
 	return (struct object_id){
+		.number = u64(tb[MEMFDCR_A_OBJECT_ID]),
 		.dev = u32(tb[MEMFDCR_A_OBJECT_DEV]),
 		.ino = u64(tb[MEMFDCR_A_OBJECT_INO]),
 		.generation = u32(tb[MEMFDCR_A_OBJECT_GENERATION]),
@@ -179,16 +183,16 @@ static int parse_holder(const struct nlattr **object, struct holder *h)
 	return 0;
 }
 
-/* the attributes of a message about an object, or of one about a holder, or of the last one */
+/* the attributes of a message about an object, or of one about a holder, or of the first or the last one */
 static int parse_message(const struct nlmsghdr *nlh, const struct nlattr **tb)
 {
 	struct table table = { object_types, tb, MEMFDCR_A_OBJECT_MAX };
 
 	if (mnl_attr_parse(nlh, sizeof(struct genlmsghdr), table_put, &table) < 0)
 		return malformed();
-	if (tb[MEMFDCR_A_OBJECT_HIDDEN])
+	if (tb[MEMFDCR_A_OBJECT_TIME])
 		return 0;
-	if (!tb[MEMFDCR_A_OBJECT_DEV] || !tb[MEMFDCR_A_OBJECT_INO] ||
+	if (!tb[MEMFDCR_A_OBJECT_ID] || !tb[MEMFDCR_A_OBJECT_DEV] || !tb[MEMFDCR_A_OBJECT_INO] ||
 	    (!tb[MEMFDCR_A_OBJECT_KIND] && !tb[MEMFDCR_A_OBJECT_HOLDER]))
 		return malformed();
 	return 0;
@@ -243,7 +247,7 @@ int snapshot_reply(const struct nlmsghdr *nlh, void *data)
 
 	if (ret)
 		return ret;
-	if (tb[MEMFDCR_A_OBJECT_HIDDEN]) {
+	if (tb[MEMFDCR_A_OBJECT_TIME]) {
 		s->hidden = u32(tb[MEMFDCR_A_OBJECT_HIDDEN]);
 		return 0;
 	}
@@ -254,11 +258,12 @@ int snapshot_reply(const struct nlmsghdr *nlh, void *data)
 
 static int compare_ids(const struct object_id *a, const struct object_id *b)
 {
+	/* what stat() shows first, for people; the number alone says whether it is the same */
 	int order = COMPARE(a->dev, b->dev);
 
 	if (!order)
 		order = COMPARE(a->ino, b->ino);
-	return order ? order : COMPARE(a->generation, b->generation);
+	return order ? order : COMPARE(a->number, b->number);
 }
 
 static int compare_holders(const void *left, const void *right)
@@ -333,9 +338,7 @@ static int take_once(struct genl *g, const struct scope *scope, struct snapshot 
 	if (scope->outside)
 		mnl_attr_put(nlh, MEMFDCR_A_OBJECT_OUTSIDE, 0, NULL);
 	if (scope->only) {
-		mnl_attr_put_u32(nlh, MEMFDCR_A_OBJECT_DEV, scope->only->dev);
-		mnl_attr_put_u64(nlh, MEMFDCR_A_OBJECT_INO, scope->only->ino);
-		mnl_attr_put_u32(nlh, MEMFDCR_A_OBJECT_GENERATION, scope->only->generation);
+		mnl_attr_put_u64(nlh, MEMFDCR_A_OBJECT_ID, scope->only->number);
 	}
 	ret = genl_dump(g, nlh, snapshot_reply, s, &interrupted);
 	s->consistent = !interrupted;
@@ -417,6 +420,9 @@ int extents_reply(const struct nlmsghdr *nlh, void *data)
 
 	if (mnl_attr_parse(nlh, sizeof(struct genlmsghdr), table_put, &table) < 0)
 		return malformed();
+	/* the first message has nothing else */
+	if (tb[MEMFDCR_A_EXTENTS_SIZE])
+		return 0;
 	if (!tb[MEMFDCR_A_EXTENTS_START] || !tb[MEMFDCR_A_EXTENTS_END] || !tb[MEMFDCR_A_EXTENTS_STATE])
 		return malformed();
 	v = grow(extents->v, extents->n, sizeof(*v));

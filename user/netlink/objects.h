@@ -13,6 +13,7 @@
 #define OBJECTS_MAX_PIDS 4096	/* in one request */
 
 struct object_id {
+	uint64_t number;	/* the module's; alone tells objects apart */
 	uint32_t dev;		/* as st_dev */
 	uint64_t ino;
 	uint32_t generation;
