@@ -163,8 +163,8 @@ static struct file *find_file(struct sk_buff *skb, const struct memfdcr_place *p
  *
  * Context: process context of the sender; sleeps, killable.
  * Return: an open file of the object, with a reference; or -EINVAL named wrongly; -EBADF no such descriptor; -ESRCH no
- * such process; -EPERM it may not be looked at; -ENOENT nothing there; -EOPNOTSUPP not an object; -EBUSY not now; -EINTR
- * killed.
+ * such process; -EPERM it may not be looked at; -ENOENT nothing there; -EOPNOTSUPP not an object; -EBUSY not now;
+ * -EINTR killed.
  */
 struct file *memfdcr_find(struct sk_buff *skb, const struct memfdcr_place *place, struct netlink_ext_ack *extack)
 {
