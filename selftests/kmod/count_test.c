@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 #include <sys/ipc.h>
 #include <sys/mman.h>
@@ -166,18 +167,26 @@ TEST_F(counted, system_v_is_as_ipcs_says)
 	EXPECT_STREQ("SYSV00000000", got.objects[0].name);
 }
 
+static bool write_sysctl(const char *path, const char *value)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+	bool ok = fd >= 0 && write(fd, value, strlen(value)) == strlen(value);
+
+	if (fd >= 0)
+		close(fd);
+	return ok;
+}
+
 /* the number of a segment can be that of a memfd */
 TEST_F(counted, same_inode_number_twice)
 {
-	FILE *file = fopen("/proc/sys/kernel/shm_next_id", "w");
-	int id;
 	struct held got, want = { 0 };
+	char number[32];
 	void *at;
+	int id;
 
-	if (!file)
-		SKIP(return, "ids of segments cannot be chosen");
-	fprintf(file, "%llu", (long long)self->object.ino);
-	if (fclose(file))
+	snprintf(number, sizeof(number), "%llu", (long long)self->object.ino);
+	if (!write_sysctl("/proc/sys/kernel/shm_next_id", number))
 		SKIP(return, "ids of segments cannot be chosen");
 	id = shmget(IPC_PRIVATE, PAGE, IPC_CREAT | 0600);
 	ASSERT_EQ(self->object.ino, id);
@@ -193,6 +202,67 @@ TEST_F(counted, same_inode_number_twice)
 	objects(_metadata, LIST(OF_PID(getpid()), { MEMFDCR_A_OBJECT_DEV, 4, self->object.dev },
 				{ MEMFDCR_A_OBJECT_INO, 8, self->object.ino }), &got);
 	EXPECT_EQ(2, got.n_objects);
+}
+
+/* hugetlb keeps no generations: only the id tells these apart, and neither must be taken for the other */
+TEST_F(counted, same_inode_number_twice_in_hugetlb)
+{
+	const char *lacks = factory_lacks(HUGE_2M);
+	struct object memfd;
+	struct held got;
+	char number[32];
+	int fd, id;
+	void *at;
+
+	if (lacks)
+		SKIP(return, "%s", lacks);
+	fd = factory_fd(HUGE_2M, "huge", 2 * HUGE_PAGE);
+	ASSERT_LE(0, fd);
+	memfd = own_object(fd);
+	snprintf(number, sizeof(number), "%llu", (long long)memfd.ino);
+	if (!write_sysctl("/proc/sys/kernel/shm_next_id", number))
+		SKIP(return, "ids of segments cannot be chosen");
+	id = shmget(IPC_PRIVATE, HUGE_PAGE, IPC_CREAT | 0600 | SHM_HUGETLB);
+	ASSERT_EQ(memfd.ino, id);
+	at = shmat(id, NULL, 0);
+	shmctl(id, IPC_RMID, NULL);
+	ASSERT_NE((void *)-1, at);
+	objects(_metadata, LIST(OF_PID(getpid()), { MEMFDCR_A_OBJECT_DEV, 4, memfd.dev },
+				{ MEMFDCR_A_OBJECT_INO, 8, memfd.ino }, WITH_HOLDERS), &got);
+	ASSERT_EQ(2, got.n_objects);
+	ASSERT_EQ(2, got.n_holders);
+	EXPECT_NE(got.objects[0].id, got.objects[1].id);
+	EXPECT_NE(got.objects[0].kind, got.objects[1].kind);
+	EXPECT_NE(got.objects[0].size, got.objects[1].size);
+	for (int i = 0; i < 2; i++) {
+		const struct object *o = &got.objects[i];
+		bool sysv = o->kind == MEMFDCR_KIND_SYSV;
+		struct object one;
+
+		EXPECT_EQ(sysv, o->mappings);
+		EXPECT_EQ(!sysv, o->descriptors);
+		EXPECT_EQ(sysv, o->unexplained);
+		one = counted(_metadata, LIST(OF_PID(getpid()), { MEMFDCR_A_OBJECT_ID, 8, o->id }));
+		EXPECT_EQ(o->kind, one.kind);
+	}
+	close(fd);
+}
+
+/* a dump says when it was made */
+TEST_F(counted, time)
+{
+	struct timespec before, after;
+	struct held got;
+
+	for (int cmd = MEMFDCR_CMD_OBJECT_GET; cmd <= MEMFDCR_CMD_HOLDER_GET; cmd++) {
+		ASSERT_EQ(0, clock_gettime(CLOCK_MONOTONIC, &before));
+		dump(_metadata, cmd, EVERYTHING, false, &got);
+		ASSERT_EQ(0, clock_gettime(CLOCK_MONOTONIC, &after));
+		EXPECT_LE(before.tv_sec * 1000000000ULL + before.tv_nsec, got.began);
+		EXPECT_LT(got.began, got.ended);
+		EXPECT_LE(got.ended, after.tv_sec * 1000000000ULL + after.tv_nsec);
+		held_free(&got);
+	}
 }
 
 /* ---- others who hold it ---- */
@@ -421,6 +491,80 @@ TEST_F(counted, process_that_shares_all_with_threads)
 	kill(pid, SIGKILL);
 	waitpid(pid, NULL, 0);
 	close(flight);
+}
+
+static char third_stack[64 * 1024];
+static atomic_int third;
+
+static void *shares_its_table(void *arg)
+{
+	if (unshare(CLONE_FILES))
+		return NULL;
+	third = clone(hold_twice, third_stack + sizeof(third_stack), CLONE_FILES | SIGCHLD, NULL);
+	for (;;)
+		pause();
+	return NULL;
+}
+
+/* the table of a thread alone can be another process's, too */
+TEST_F(counted, thread_that_shares_with_a_process)
+{
+	int flight = factory_in_flight(self->fd);
+	struct held want = { 0 }, got;
+	pthread_t thread;
+	struct object *o;
+
+	ASSERT_EQ(0, pthread_create(&thread, NULL, shares_its_table, NULL));
+	while (!third)
+		usleep(1000);
+	ASSERT_LT(0, third);
+	ASSERT_EQ(third, waitpid(third, NULL, WUNTRACED));
+	walk_tree(&want, getpid());
+	objects(_metadata, LIST(OF_TREE(getpid()), WITH_HOLDERS), &got);
+	EXPECT_EQ(0, held_compare_holders(&want, &got, HOLDER_ITSELF));
+	o = held_object(&got, self->object.dev, self->object.ino, self->object.generation);
+	ASSERT_NE(NULL, o);
+	EXPECT_EQ(3, o->descriptors);
+	EXPECT_EQ(1, o->unexplained);
+	/* without the other process */
+	EXPECT_EQ(1, counted(_metadata, OWN(self)).unexplained);
+	kill(third, SIGKILL);
+	waitpid(third, NULL, 0);
+	close(flight);
+}
+
+/* the same table with all its descriptors, held by two threads of one process that are not the first */
+static void *joins_a_table(void *arg)
+{
+	alone++;
+	for (;;)
+		pause();
+	return NULL;
+}
+
+static void *makes_a_table(void *arg)
+{
+	pthread_t thread;
+
+	if (unshare(CLONE_FILES) || pthread_create(&thread, NULL, joins_a_table, NULL))
+		return NULL;
+	alone++;
+	for (;;)
+		pause();
+	return NULL;
+}
+
+TEST_F(counted, two_threads_with_one_table)
+{
+	pthread_t thread;
+	struct object o;
+
+	ASSERT_EQ(0, pthread_create(&thread, NULL, makes_a_table, NULL));
+	while (alone < 2)
+		usleep(1000);
+	o = counted(_metadata, OWN(self));
+	EXPECT_EQ(2, o.descriptors);
+	EXPECT_EQ(0, o.unexplained);
 }
 
 static void *outlive(void *fd)

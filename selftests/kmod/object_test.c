@@ -170,11 +170,11 @@ static void expect_same(struct __test_metadata *_metadata, struct held *dumped, 
 
 	ASSERT_EQ(0, answer.error) TH_LOG("%u:%u %llx: %s", h->pid, h->fd, (long long)h->start, answer.message);
 	ASSERT_NE(NULL, want.objects);
-	EXPECT_EQ(0, held_compare_objects(&want, &got, OBJECT_ITSELF));
+	EXPECT_EQ(0, held_compare_objects(&want, &got, OBJECT_ITSELF | HAS(OBJECT_ID)));
 	EXPECT_EQ(1, got.messages);
 	EXPECT_EQ(0, got.faults);
 	/* what only a dump can tell */
-	EXPECT_EQ(0, got.objects[0].has & ~OBJECT_ITSELF);
+	EXPECT_EQ(0, got.objects[0].has & ~(OBJECT_ITSELF | HAS(OBJECT_ID)));
 	held_free(&got);
 }
 
@@ -354,6 +354,40 @@ TEST_F_TIMEOUT(mixed, kinds, 300)
 		held_free(&got);
 		held_free(&want);
 	}
+}
+
+/* every object has a number of its own, by which its holders name it */
+TEST_F_TIMEOUT(mixed, ids, 300)
+{
+	struct held all, got;
+
+	objects(_metadata, LIST(OF_PID(self->each), WITH_HOLDERS), &all);
+	for (size_t i = 0; i < all.n_objects; i++) {
+		const struct object *o = &all.objects[i];
+
+		EXPECT_TRUE(o->has & HAS(OBJECT_ID));
+		for (size_t j = 0; j < i; j++) {
+			EXPECT_NE(o->id, all.objects[j].id);
+		}
+		objects(_metadata, LIST(OF_PID(self->each), { MEMFDCR_A_OBJECT_ID, 8, o->id }), &got);
+		ASSERT_EQ(1, got.n_objects);
+		EXPECT_EQ(o->ino, got.objects[0].ino);
+		EXPECT_EQ(o->kind, got.objects[0].kind);
+		held_free(&got);
+		holders(_metadata, LIST({ MEMFDCR_A_HOLDER_PID, 4, self->each },
+					{ MEMFDCR_A_HOLDER_ID, 8, o->id }), &got);
+		EXPECT_EQ(o->descriptors + o->mappings, got.n_holders);
+		held_free(&got);
+	}
+	for (size_t i = 0; i < all.n_holders; i++) {
+		const struct holder *h = &all.holders[i];
+		const struct object *o = held_object(&all, h->dev, h->ino, h->generation);
+
+		ASSERT_NE(NULL, o);
+		EXPECT_EQ(o->id, h->id);
+	}
+	objects(_metadata, LIST(OF_PID(self->each), { MEMFDCR_A_OBJECT_ID, 8, 1 }), &got);
+	EXPECT_EQ(0, got.n_objects);
 }
 
 TEST_F_TIMEOUT(mixed, one_object, 300)

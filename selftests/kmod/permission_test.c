@@ -17,6 +17,7 @@
 #include <sys/wait.h>
 #include <libmnl/libmnl.h>
 #include <linux/capability.h>
+#include <linux/genetlink.h>
 
 #include "kselftest_harness.h"
 #include "ask.h"
@@ -241,13 +242,14 @@ TEST_F(permission, counts_are_of_what_is_seen)
 
 TEST_F(permission, do_refuses_what_a_dump_hides)
 {
-	const pid_t hidden[] = { self->roots, self->somebody_elses, self->undumpable, 1 };
+	/* of others do wants a capability, even where a dump shows them */
+	const pid_t hidden[] = { self->roots, self->somebody_elses, self->undumpable, 1, self->somebodys };
 	struct held got;
 
 	ASSERT_TRUE(become(SOMEBODY));
-	EXPECT_EQ(0, held_do(&got, LIST(OF_PID(self->somebodys), OF_TARGET(self->fd))).error);
-	EXPECT_EQ(0, held_do(&got, LIST(OF_PID(self->somebodys), OF_ADDRESS((unsigned long)region))).error);
 	EXPECT_EQ(0, held_do(&got, LIST(OF_FD(self->fd))).error);
+	EXPECT_EQ(0, held_do(&got, LIST(OF_PID(getpid()), OF_TARGET(self->fd))).error);
+	EXPECT_EQ(0, held_do(&got, LIST(OF_PID(getpid()), OF_ADDRESS((unsigned long)region))).error);
 	for (size_t i = 0; i < ARRAY_SIZE(hidden); i++) {
 		struct answer answer = held_do(&got, LIST(OF_PID(hidden[i]), OF_TARGET(self->fd)));
 
@@ -258,6 +260,71 @@ TEST_F(permission, do_refuses_what_a_dump_hides)
 		EXPECT_EQ(-EPERM, held_do(&got, LIST(OF_PID(hidden[i]), OF_TARGET(999))).error);
 		EXPECT_EQ(-EPERM, held_do(&got, LIST(OF_PID(hidden[i]), OF_ADDRESS(0x1000))).error);
 		EXPECT_EQ(-EPERM, held_do(&got, LIST(OF_PID(hidden[i]), OF_ADDRESS((unsigned long)region))).error);
+	}
+}
+
+static void count_messages(const struct nlmsghdr *nlh, void *n)
+{
+	++*(int *)n;
+}
+
+TEST_F(permission, extents_of_others_are_refused)
+{
+	const pid_t hidden[] = { self->roots, self->somebody_elses, self->undumpable, 1 };
+	struct mnl_socket *sock;
+	int n = 0;
+
+	ASSERT_TRUE(become(SOMEBODY));
+	sock = request_socket();
+	for (size_t i = 0; i < ARRAY_SIZE(hidden); i++) {
+		struct answer answer = request_dump(sock, MEMFDCR_CMD_EXTENT_GET, LIST(
+			{ MEMFDCR_A_EXTENTS_PID, 4, hidden[i] }, { MEMFDCR_A_EXTENTS_TARGET_FD, 4, self->fd }),
+			count_messages, &n);
+
+		EXPECT_EQ(-EPERM, answer.error);
+		EXPECT_EQ(MEMFDCR_A_EXTENTS_PID, answer.bad);
+		EXPECT_NE(0, strlen(answer.message));
+	}
+	EXPECT_EQ(0, n);
+	mnl_socket_close(sock);
+}
+
+static void count_pids(const struct nlmsghdr *nlh, void *n)
+{
+	const struct nlattr *attr;
+
+	mnl_attr_for_each(attr, nlh, GENL_HDRLEN)
+		*(int *)n += mnl_attr_get_type(attr) == MEMFDCR_A_UFFD_PID;
+}
+
+/* who has the descriptor of a userfaultfd learns what it is, and of the processes behind it no more than otherwise */
+TEST_F(permission, processes_behind_a_userfaultfd)
+{
+	const pid_t pids[] = { self->roots, self->somebody_elses, self->undumpable };
+	int fds[ARRAY_SIZE(pids)];
+
+	for (size_t i = 0; i < ARRAY_SIZE(pids); i++) {
+		int mem = open_mem(pids[i], O_RDWR);
+		struct answer answer = uffd_open(mem, O_CLOEXEC, false);
+
+		ASSERT_EQ(0, answer.error) TH_LOG("%s", answer.message);
+		fds[i] = answer.fd;
+		close(mem);
+	}
+	for (int user = 0; user < 2; user++) {
+		if (user) {
+			ASSERT_TRUE(become(SOMEBODY));
+		}
+		for (size_t i = 0; i < ARRAY_SIZE(pids); i++) {
+			struct mnl_socket *sock = request_socket();
+			int n = 0;
+			struct answer answer = request_do(sock, MEMFDCR_CMD_UFFD_GET,
+				LIST({ MEMFDCR_A_UFFD_FD, 4, fds[i] }), count_pids, &n);
+
+			EXPECT_EQ(0, answer.error) TH_LOG("%s", answer.message);
+			EXPECT_EQ(!user, n);
+			mnl_socket_close(sock);
+		}
 	}
 }
 

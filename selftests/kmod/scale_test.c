@@ -198,19 +198,43 @@ static int unload_soon(void)
 	return err;
 }
 
-/* begins a dump of everything with holders and reads one part of the answer, no more */
-static struct mnl_socket *begin_dump(struct __test_metadata *_metadata)
+/* reads one part of an answer; true: that was the last */
+static bool read_part(struct __test_metadata *_metadata, struct mnl_socket *sock)
+{
+	static char buf[65536];
+	const struct nlmsghdr *nlh = (void *)buf;
+	int len = mnl_socket_recvfrom(sock, buf, sizeof(buf));
+	bool last = false;
+
+	ASSERT_LT(0, len) TH_LOG("%s", strerror(errno));
+	for (; mnl_nlmsg_ok(nlh, len); nlh = mnl_nlmsg_next(nlh, &len))
+		last |= nlh->nlmsg_type == NLMSG_DONE || nlh->nlmsg_type == NLMSG_ERROR;
+	return last;
+}
+
+/* begins a dump of everything with holders and reads so many parts of the answer, no more */
+static struct mnl_socket *begin_dump(struct __test_metadata *_metadata, int parts)
 {
 	struct mnl_socket *sock = request_socket();
-	static char buf[65536];
-	ssize_t n;
 
 	ASSERT_NE(NULL, sock);
 	ASSERT_EQ(0, request_send_dump(sock, MEMFDCR_CMD_OBJECT_GET, LIST(WITH_HOLDERS)));
-	n = mnl_socket_recvfrom(sock, buf, sizeof(buf));
-	ASSERT_LT(0, n);
-	ASSERT_NE(NLMSG_DONE, ((struct nlmsghdr *)buf)->nlmsg_type);
+	while (parts--) {
+		ASSERT_FALSE(read_part(_metadata, sock));
+	}
 	return sock;
+}
+
+/* how many parts it has, which depends on the kernel's buffers */
+static int count_parts(struct __test_metadata *_metadata)
+{
+	struct mnl_socket *sock = begin_dump(_metadata, 0);
+	int parts = 1;
+
+	while (!read_part(_metadata, sock))
+		parts++;
+	mnl_socket_close(sock);
+	return parts;
 }
 
 #define DUMPS 16
@@ -220,16 +244,18 @@ TEST_F_TIMEOUT(scale, memory_is_bounded_and_nothing_stays, 900)
 {
 	struct mnl_socket *socks[DUMPS];
 	long slab, available, during_slab, during_available;
+	int parts;
 
 	map_all(_metadata, self->fd);
 	start_many(_metadata, self, MAPPERS);
-	/* so that what is there once and for all is there */
-	mnl_socket_close(begin_dump(_metadata));
+	/* and what is there once and for all is there now */
+	parts = count_parts(_metadata);
+	ASSERT_LT(20, parts);
 	settle();
 	slab = memory("Slab:");
 	available = memory("MemAvailable:");
 	for (int i = 0; i < DUMPS; i++)
-		socks[i] = begin_dump(_metadata);
+		socks[i] = begin_dump(_metadata, parts * (i + 1) / (DUMPS + 1));
 	during_slab = memory("Slab:");
 	during_available = memory("MemAvailable:");
 	TH_LOG("%d dumps under way: slab %+ld kB, available %+ld kB", DUMPS, during_slab - slab,
@@ -252,20 +278,50 @@ TEST_F_TIMEOUT(scale, given_up_again_and_again, 900)
 {
 	const int rounds = 1000;
 	long before;
+	int parts;
 
 	map_all(_metadata, self->fd);
 	start_many(_metadata, self, 2);
+	parts = count_parts(_metadata);
+	ASSERT_LT(4, parts);
 	for (int i = 0; i < 50; i++)
-		mnl_socket_close(begin_dump(_metadata));
+		mnl_socket_close(begin_dump(_metadata, i % (parts - 1)));
 	settle();
 	before = memory("Slab:");
 	for (int i = 0; i < rounds; i++)
-		mnl_socket_close(begin_dump(_metadata));
+		mnl_socket_close(begin_dump(_metadata, i % 10 ? i % 3 : i / 10 % (parts - 1)));
 	ASSERT_EQ(0, unload_soon());
 	settle();
 	TH_LOG("slab %+ld kB", memory("Slab:") - before);
 	/* the tables of one dump alone are 64 kB */
 	EXPECT_GT(rounds * 8, memory("Slab:") - before);
+	EXPECT_LT(0, request_family());
+}
+
+/* the object of a dump of extents lives as long as that, and no longer */
+TEST_F_TIMEOUT(scale, extents_given_up, 300)
+{
+	struct mnl_socket *sock = request_socket();
+	struct held got;
+	int unexplained = -1;
+
+	for (size_t i = 0; i < MAPPINGS; i += 2) {
+		ASSERT_EQ(1, pwrite(self->fd, "x", 1, i * PAGE));
+	}
+	ASSERT_EQ(0, request_send_dump(sock, MEMFDCR_CMD_EXTENT_GET, LIST({ MEMFDCR_A_EXTENTS_FD, 4, self->fd })));
+	ASSERT_FALSE(read_part(_metadata, sock));
+	objects(_metadata, LIST(OF_PID(getpid()), NAMING(self->object)), &got);
+	EXPECT_EQ(1, got.objects[0].unexplained);
+	held_free(&got);
+	mnl_socket_close(sock);
+	for (int i = 0; i < 3000 && unexplained; i++) {
+		objects(_metadata, LIST(OF_PID(getpid()), NAMING(self->object)), &got);
+		unexplained = got.objects[0].unexplained;
+		held_free(&got);
+		usleep(unexplained ? 10000 : 0);
+	}
+	EXPECT_EQ(0, unexplained);
+	ASSERT_EQ(0, unload_soon());
 	EXPECT_LT(0, request_family());
 }
 
