@@ -8,10 +8,12 @@
  */
 #include <linux/capability.h>
 #include <linux/cred.h>
+#include <linux/delay.h>
 #include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/netlink.h>
 #include <linux/pid.h>
+#include <linux/rwsem.h>
 #include <linux/sched.h>
 #include <linux/sched/signal.h>
 #include <linux/sched/task.h>
@@ -103,14 +105,15 @@ static bool has_ids_of(const struct cred *cred, struct task_struct *process)
 
 /*
  * Whether the sender may trace the process: the kernel answers that, security modules included, to whoever opens its
- * /proc/PID/mem. Only asked where the answer can be yes.
+ * /proc/PID/mem. Only asked where the answer can be yes, and by the sender itself, for it depends on who runs, too. It
+ * waits for an execve() that is under way.
  */
 static bool may_trace(struct memfdcr_access *access, struct task_struct *process)
 {
 	const struct cred *old;
 	bool may;
 
-	if (!has_ids_of(access->cred, process))
+	if (!access->may_wait || task_tgid(current) != access->self || !has_ids_of(access->cred, process))
 		return false;
 	old = override_creds(access->cred);
 	may = memfdcr_target_opens(process);
@@ -130,7 +133,8 @@ bool memfdcr_access_to(struct memfdcr_access *access, struct task_struct *proces
 {
 	struct user_namespace *ns, *mm_ns;
 
-	if (access->plain && task_tgid(process) == access->self)
+	/* another process that reads the answer must not see what the sender has become by execve() */
+	if (access->plain && task_tgid(process) == access->self && same_thread_group(process, current))
 		return true;
 
 	rcu_read_lock();
@@ -145,4 +149,69 @@ bool memfdcr_access_to(struct memfdcr_access *access, struct task_struct *proces
 		put_user_ns(mm_ns);
 	}
 	return access->plain && may_trace(access, process);
+}
+
+/* whether a task is still the one that stands for its process, and has not been replaced or reaped */
+static bool is_leader(struct task_struct *process)
+{
+	return pid_alive(process) && READ_ONCE(process->group_leader) == process;
+}
+
+static int lock_exec(struct memfdcr_access *access, struct rw_semaphore *lock)
+{
+	unsigned int tries;
+
+	if (access->may_wait)
+		return down_read_killable(lock);
+	for (tries = 0; tries < 50; tries++) {
+		if (down_read_trylock(lock))
+			return 0;
+		if (fatal_signal_pending(current))
+			return -EINTR;
+		usleep_range(500, 1000);
+	}
+	return -EBUSY;
+}
+
+/**
+ * memfdcr_access_lock() - look at a process, which becomes no other one meanwhile
+ * @access: on whose behalf
+ * @process: thread group leader; the caller has a reference
+ *
+ * Between the check and the look the process could execute a set-user-id program. With the lock held it cannot.
+ *
+ * Context: process context; sleeps, killable.
+ * Return: 0, memfdcr_access_unlock() when done; -EPERM it may not be seen; -ESRCH it has gone, or another thread has
+ * taken its place by execve(); -EBUSY it is in execve() and the request may not wait; -EINTR killed.
+ */
+int memfdcr_access_lock(struct memfdcr_access *access, struct task_struct *process)
+{
+	for (;;) {
+		u64 before = READ_ONCE(process->self_exec_id);
+		int err;
+
+		if (!memfdcr_access_to(access, process))
+			return -EPERM;
+		err = lock_exec(access, &process->signal->exec_update_lock);
+		if (err)
+			return err;
+		if (!is_leader(process)) {
+			up_read(&process->signal->exec_update_lock);
+			return -ESRCH;
+		}
+		if (READ_ONCE(process->self_exec_id) == before)
+			return 0;
+		up_read(&process->signal->exec_update_lock);
+	}
+}
+
+/**
+ * memfdcr_access_unlock() - undo memfdcr_access_lock()
+ * @process: the same
+ *
+ * Context: process context.
+ */
+void memfdcr_access_unlock(struct task_struct *process)
+{
+	up_read(&process->signal->exec_update_lock);
 }

@@ -17,6 +17,7 @@ struct user_namespace;
  * @cred: of the sender, when it sent the request
  * @self: the sender's process
  * @plain: the sender has no more privilege than whoever opened the socket
+ * @may_wait: it may wait for others, for it holds up nobody: within a dump after its first message
  * @ns: user namespace that was asked about last; NULL: none yet
  * @ns_capable: and the answer
  */
@@ -25,6 +26,7 @@ struct memfdcr_access {
 	const struct cred *cred;
 	struct pid *self;
 	bool plain;
+	bool may_wait;
 	struct user_namespace *ns;
 	bool ns_capable;
 };
@@ -32,5 +34,7 @@ struct memfdcr_access {
 void memfdcr_access_get(struct memfdcr_access *access, struct sk_buff *skb);
 void memfdcr_access_put(struct memfdcr_access *access);
 bool memfdcr_access_to(struct memfdcr_access *access, struct task_struct *process);
+int memfdcr_access_lock(struct memfdcr_access *access, struct task_struct *process);
+void memfdcr_access_unlock(struct task_struct *process);
 
 #endif

@@ -7,10 +7,8 @@
  * call goes on with the holder that had no room.
  */
 #include <linux/err.h>
-#include <linux/mm_types.h>
+#include <linux/pid.h>
 #include <linux/rcupdate.h>
-#include <linux/fdtable.h>
-#include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
 #include <linux/sched/task.h>
 #include <linux/slab.h>
@@ -20,26 +18,29 @@
 #include "compat/wrapper/genetlink.h"
 #include "dump.h"
 #include "holder.h"
+#include "id.h"
 #include "netlink.h"
 #include "tally.h"
 #include "walk.h"
 
-enum stage { INSIDE, OUTSIDE, RECHECK, OBJECTS, LAST, END };
+enum stage { FIRST, INSIDE, OUTSIDE, RECHECK, OBJECTS, LAST, END };
 
 /**
  * struct filter - which objects count
  * @kinds: 1 << kind for each; 0: all
  * @one: only the one with this @dev and @ino
+ * @by_id: only the one with this @id
  * @exact: and this @generation
  * @dev: as above
  * @generation: as above
  * @ino: as above
+ * @id: as above
  */
 struct filter {
 	u32 kinds;
-	bool one, exact;
+	bool one, exact, by_id;
 	u32 dev, generation;
-	u64 ino;
+	u64 ino, id;
 };
 
 /**
@@ -54,8 +55,6 @@ struct filter {
  * @stage: what is being done
  * @process: being visited; with a reference
  * @visit: how far
- * @fds_explain: its descriptors are its own, or it stands for all processes that share them
- * @mm_explains: the same of its memory
  * @moved: a process ran while it was looked at
  * @next: object to be told next
  * @skb: the message being filled
@@ -70,7 +69,6 @@ struct dump {
 	enum stage stage;
 	struct task_struct *process;
 	struct memfdcr_visit visit;
-	bool fds_explain, mm_explains;
 	bool moved;
 	struct list_head *next;
 	struct sk_buff *skb;
@@ -89,42 +87,43 @@ static bool passes(const struct filter *f, const struct memfdcr_holder *h)
 
 	if (f->kinds && !(f->kinds & 1U << h->kind))
 		return false;
+	if (f->by_id && memfdcr_id(inode) != f->id)
+		return false;
 	return !f->one || (inode->i_ino == f->ino && memfdcr_object_dev(h->file) == f->dev &&
 			   (!f->exact || inode->i_generation == f->generation));
 }
 
-/* a holder as the only content of a message, beside its object's identity */
-static int tell_object_holder(struct dump *d, const struct memfdcr_holder *h)
+/* which object a holder has; the attributes of the two operations have numbers of their own */
+static int put_identity(struct sk_buff *skb, const struct memfdcr_holder *h, bool object)
 {
 	const struct inode *inode = file_inode(h->file);
-	struct sk_buff *skb = d->skb;
-	struct nlattr *nest;
+	int pad = object ? MEMFDCR_A_OBJECT_PAD : MEMFDCR_A_HOLDER_PAD;
 
-	if (nla_put_u32(skb, MEMFDCR_A_OBJECT_DEV, memfdcr_object_dev(h->file)) ||
-	    nla_put_u64_64bit(skb, MEMFDCR_A_OBJECT_INO, inode->i_ino, MEMFDCR_A_OBJECT_PAD) ||
-	    nla_put_u32(skb, MEMFDCR_A_OBJECT_GENERATION, inode->i_generation))
+	if (nla_put_u64_64bit(skb, object ? MEMFDCR_A_OBJECT_ID : MEMFDCR_A_HOLDER_ID, memfdcr_id(inode), pad) ||
+	    nla_put_u32(skb, object ? MEMFDCR_A_OBJECT_DEV : MEMFDCR_A_HOLDER_DEV, memfdcr_object_dev(h->file)) ||
+	    nla_put_u64_64bit(skb, object ? MEMFDCR_A_OBJECT_INO : MEMFDCR_A_HOLDER_INO, inode->i_ino, pad) ||
+	    nla_put_u32(skb, object ? MEMFDCR_A_OBJECT_GENERATION : MEMFDCR_A_HOLDER_GENERATION, inode->i_generation))
 		return -EMSGSIZE;
-	nest = nla_nest_start(skb, MEMFDCR_A_OBJECT_HOLDER);
-	if (!nest || memfdcr_holder_put(skb, h) ||
-	    (d->stage == OUTSIDE && nla_put_flag(skb, MEMFDCR_A_HOLDER_OUTSIDE)))
-		return -EMSGSIZE;
-	nla_nest_end(skb, nest);
 	return 0;
 }
 
 static int tell_holder(struct dump *d, const struct memfdcr_holder *h)
 {
-	const struct inode *inode = file_inode(h->file);
+	bool nested = d->command == MEMFDCR_CMD_OBJECT_GET;
 	struct sk_buff *skb = d->skb;
+	struct nlattr *nest = NULL;
 
-	if (d->command == MEMFDCR_CMD_OBJECT_GET)
-		return tell_object_holder(d, h);
-	if (nla_put_u32(skb, MEMFDCR_A_HOLDER_DEV, memfdcr_object_dev(h->file)) ||
-	    nla_put_u64_64bit(skb, MEMFDCR_A_HOLDER_INO, inode->i_ino, MEMFDCR_A_HOLDER_PAD) ||
-	    nla_put_u32(skb, MEMFDCR_A_HOLDER_GENERATION, inode->i_generation) ||
-	    memfdcr_holder_put(skb, h) ||
-	    (d->stage == OUTSIDE && nla_put_flag(skb, MEMFDCR_A_HOLDER_OUTSIDE)))
+	if (put_identity(skb, h, nested))
 		return -EMSGSIZE;
+	if (nested) {
+		nest = nla_nest_start(skb, MEMFDCR_A_OBJECT_HOLDER);
+		if (!nest)
+			return -EMSGSIZE;
+	}
+	if (memfdcr_holder_put(skb, h) || (d->stage == OUTSIDE && nla_put_flag(skb, MEMFDCR_A_HOLDER_OUTSIDE)))
+		return -EMSGSIZE;
+	if (nested)
+		nla_nest_end(skb, nest);
 	return 0;
 }
 
@@ -153,9 +152,8 @@ static int found(void *data, const struct memfdcr_holder *h)
 			return -EMSGSIZE;
 		err = tell_holder(d, h);
 	}
-	if (!err && o)
-		err = memfdcr_tally_count(&d->tally, o, h, d->stage == OUTSIDE,
-					  h->vma ? d->mm_explains : d->fds_explain);
+	if (!err && o && d->command == MEMFDCR_CMD_OBJECT_GET)
+		err = memfdcr_tally_count(&d->tally, o, h, d->stage == OUTSIDE, d->process);
 	if (msg && err)
 		genlmsg_cancel(d->skb, msg);
 	else if (msg)
@@ -163,55 +161,61 @@ static int found(void *data, const struct memfdcr_holder *h)
 	return err;
 }
 
-enum sharing { OF_FILES, OF_MEMORY };
-
-/* what a process has of this, and whether others may have it, too; NULL: nothing. Under RCU. */
-static const void *has(struct task_struct *process, enum sharing what, bool *shared)
+/* threads of a process may have descriptors of their own, and some of these together: each table is told once */
+static int wants_table(void *data, const void *table, pid_t tid)
 {
-	const void *it = NULL;
-	struct task_struct *t;
-	int users = 0;
+	struct dump *d = data;
+	int first = memfdcr_tally_mark(&d->tally, table, d->process, (void *)(long)tid);
 
-	for_each_thread(process, t) {
-		const void *this;
-
-		task_lock(t);
-		this = what == OF_FILES ? (const void *)t->files : t->mm;
-		if (this && !it) {
-			it = this;
-			users = atomic_read(what == OF_FILES ? &t->files->count : &t->mm->mm_users);
-		}
-		task_unlock(t);
-		/* not all threads need have the same descriptors, or be alive */
-		users -= it && this == it;
-	}
-	*shared = users > 0;
-	return it;
+	return first < 0 ? first : first != MEMFDCR_FIRST_OTHER;
 }
 
-/*
- * Processes may share descriptors (CLONE_FILES) or memory (CLONE_VM, vfork()). Each is told, but the references are
- * there only once: of those that are walked, the one at the lowest address counts.
- */
-static bool counts(struct dump *d, struct task_struct *process, enum sharing what)
+/* a thread that executes a program takes the place of the first one: goes on with that; false: nobody is there */
+static bool follow(struct dump *d)
 {
-	struct task_struct *p;
-	const void *it;
-	bool first = true, shared;
+	struct task_struct *leader;
 
 	rcu_read_lock();
-	it = has(process, what, &shared);
-	if (shared) {
-		for_each_process(p) {
-			if (p >= process || p->flags & PF_KTHREAD || has(p, what, &shared) != it ||
-			    !(d->outside || memfdcr_walk_covers(&d->walk, p)))
-				continue;
-			first = false;
-			break;
-		}
-	}
+	leader = pid_task(task_tgid(d->process), PIDTYPE_TGID);
+	if (leader == d->process)
+		leader = NULL;
+	if (leader)
+		get_task_struct(leader);
 	rcu_read_unlock();
-	return first;
+	if (!leader)
+		return false;
+	memfdcr_visit_end(&d->visit);
+	put_task_struct(d->process);
+	d->process = leader;
+	return true;
+}
+
+static void leave(struct dump *d)
+{
+	memfdcr_visit_end(&d->visit);
+	if (d->process)
+		put_task_struct(d->process);
+	d->process = NULL;
+}
+
+/* the process that is being visited, as far as there is room; 0: it is done */
+static int visit_process(struct dump *d)
+{
+	const struct memfdcr_visitor visitor = { .holder = found, .table = wants_table, .data = d };
+	int err;
+
+	do {
+		err = memfdcr_access_lock(&d->walk.access, d->process);
+	} while (err == -ESRCH && follow(d));
+	if (err == -EPERM)
+		d->walk.hidden++;
+	if (err == -EPERM || err == -ESRCH)
+		return 0;
+	if (err)
+		return err;
+	err = memfdcr_visit(&d->visit, d->process, d->walk.ns, &visitor);
+	memfdcr_access_unlock(d->process);
+	return err == -ENOMEM ? memfdcr_tally_reserve(&d->tally) ?: -EAGAIN : err;
 }
 
 /* the rest of the processes of this stage; 0: all of them are done */
@@ -226,17 +230,12 @@ static int visit_processes(struct dump *d)
 			if (IS_ERR_OR_NULL(process))
 				return PTR_ERR_OR_ZERO(process);
 			d->process = process;
-			d->visit = (struct memfdcr_visit){ 0 };
-			d->fds_explain = !d->tallies || counts(d, process, OF_FILES);
-			d->mm_explains = !d->tallies || counts(d, process, OF_MEMORY);
 		}
-		err = memfdcr_visit(&d->visit, d->process, d->walk.ns, found, d);
-		if (err == -ENOMEM) {
-			err = memfdcr_tally_reserve(&d->tally);
-		} else if (!err) {
-			put_task_struct(d->process);
-			d->process = NULL;
-		}
+		err = visit_process(d);
+		if (!err)
+			leave(d);
+		else if (err == -EAGAIN)
+			err = 0;
 	}
 	return err;
 }
@@ -280,20 +279,23 @@ static int tell_objects(struct dump *d)
 	return 0;
 }
 
-/* the last message says what cannot be said of a single holder or object */
-static int tell_last(struct dump *d)
+/* the messages before all others and after them: when it was, and what cannot be said of a single holder or object */
+static int tell_time(struct dump *d, bool last)
 {
-	int type = d->command == MEMFDCR_CMD_OBJECT_GET ? MEMFDCR_A_OBJECT_HIDDEN : MEMFDCR_A_HOLDER_HIDDEN;
+	bool object = d->command == MEMFDCR_CMD_OBJECT_GET;
 	struct nlmsghdr *nlh = (struct nlmsghdr *)skb_tail_pointer(d->skb);
 	void *msg = message(d);
 
 	if (!msg)
 		return -EMSGSIZE;
-	if (nla_put_u32(d->skb, type, d->walk.hidden)) {
+	if (nla_put_u64_64bit(d->skb, object ? MEMFDCR_A_OBJECT_TIME : MEMFDCR_A_HOLDER_TIME, ktime_get_ns(),
+			      object ? MEMFDCR_A_OBJECT_PAD : MEMFDCR_A_HOLDER_PAD) ||
+	    (last && nla_put_u32(d->skb, object ? MEMFDCR_A_OBJECT_HIDDEN : MEMFDCR_A_HOLDER_HIDDEN,
+				 d->walk.hidden))) {
 		genlmsg_cancel(d->skb, msg);
 		return -EMSGSIZE;
 	}
-	if (d->moved)
+	if (last && d->moved)
 		nlh->nlmsg_flags |= NLM_F_DUMP_INTR;
 	genlmsg_end(d->skb, msg);
 	return 0;
@@ -314,6 +316,9 @@ static int do_stage(struct dump *d)
 	int err = 0;
 
 	switch (d->stage) {
+	case FIRST:
+		err = tell_time(d, false);
+		break;
 	case INSIDE:
 		err = visit_processes(d);
 		if (!err)
@@ -332,7 +337,7 @@ static int do_stage(struct dump *d)
 			err = tell_objects(d);
 		break;
 	case LAST:
-		err = tell_last(d);
+		err = tell_time(d, true);
 		break;
 	case END:
 		break;
@@ -351,15 +356,20 @@ static int do_stage(struct dump *d)
 int memfdcr_dump(struct sk_buff *skb, struct netlink_callback *cb)
 {
 	struct dump *d = (struct dump *)cb->args[0];
-	int err = 0;
+	int err;
 
 	d->skb = skb;
 	d->cb = cb;
-	while (!err && d->stage != END) {
+	do {
 		err = do_stage(d);
-		if (!err)
-			d->stage++;
-	}
+		if (err)
+			break;
+		/* the first call holds a lock that all generic netlink families need: nothing there may take its time */
+		if (d->stage++ == FIRST) {
+			d->walk.access.may_wait = true;
+			return skb->len;
+		}
+	} while (d->stage != END);
 	if (err == -EMSGSIZE && skb->len)
 		return skb->len;
 	return err;
@@ -376,26 +386,27 @@ int memfdcr_dump_done(struct netlink_callback *cb)
 {
 	struct dump *d = (struct dump *)cb->args[0];
 
-	if (d->process)
-		put_task_struct(d->process);
-	if (d->tallies)
-		memfdcr_tally_free(&d->tally);
+	leave(d);
+	memfdcr_tally_free(&d->tally);
 	memfdcr_walk_end(&d->walk);
 	kfree(d);
 	return 0;
 }
 
-static int read_filter(struct filter *f, const struct nlattr *kinds, const struct nlattr *dev,
+static int read_filter(struct filter *f, const struct nlattr *kinds, const struct nlattr *id, const struct nlattr *dev,
 		       const struct nlattr *ino, const struct nlattr *generation, struct netlink_ext_ack *extack)
 {
 	if (!dev != !ino || (generation && !ino)) {
-		NL_SET_ERR_MSG(extack, "an object is named by dev and ino together, and then perhaps generation");
+		NL_SET_ERR_MSG_ATTR(extack, ino ?: dev ?: generation,
+				    "an object is named by dev and ino together, and then perhaps generation");
 		return -EINVAL;
 	}
 	*f = (struct filter){
 		.kinds = kinds ? nla_get_u32(kinds) : 0,
 		.one = ino,
 		.exact = generation,
+		.by_id = id,
+		.id = id ? nla_get_u64(id) : 0,
 		.dev = dev ? nla_get_u32(dev) : 0,
 		.ino = ino ? nla_get_u64(ino) : 0,
 		.generation = generation ? nla_get_u32(generation) : 0,
@@ -409,13 +420,9 @@ static int start(struct netlink_callback *cb, struct dump *d, int pid_type, cons
 	int err;
 
 	d->tallies = d->outside || d->command == MEMFDCR_CMD_OBJECT_GET;
-	if (d->tallies) {
-		err = memfdcr_tally_init(&d->tally);
-		if (err)
-			goto free;
-	} else {
-		INIT_LIST_HEAD(&d->tally.objects);
-	}
+	err = memfdcr_tally_init(&d->tally);
+	if (err)
+		goto free;
 	err = memfdcr_walk_begin(&d->walk, cb->skb, cb->nlh, pid_type, tree, cb->extack);
 	if (err)
 		goto free_tally;
@@ -423,35 +430,28 @@ static int start(struct netlink_callback *cb, struct dump *d, int pid_type, cons
 	return 0;
 
 free_tally:
-	if (d->tallies)
-		memfdcr_tally_free(&d->tally);
+	memfdcr_tally_free(&d->tally);
 free:
 	kfree(d);
 	return err;
 }
 
-/**
- * memfdcr_object_dump_start() - begin a dump of object-get
- * @cb: the dump
- *
- * Context: process context of the sender; sleeps.
- * Return: 0, or as memfdcr_walk_begin().
- */
-int memfdcr_object_dump_start(struct netlink_callback *cb)
+static int object_dump_start(struct netlink_callback *cb)
 {
 	struct nlattr **a = memfdcr_dump_attrs(cb);
+	const struct nlattr *one = a[MEMFDCR_A_OBJECT_FD] ?: a[MEMFDCR_A_OBJECT_TARGET_FD] ?: a[MEMFDCR_A_OBJECT_ADDRESS];
 	struct dump *d;
 	int err;
 
-	if (a[MEMFDCR_A_OBJECT_FD] || a[MEMFDCR_A_OBJECT_TARGET_FD] || a[MEMFDCR_A_OBJECT_ADDRESS]) {
-		NL_SET_ERR_MSG(cb->extack, "fd, target-fd and address name one object, for which there is do");
+	if (one) {
+		NL_SET_ERR_MSG_ATTR(cb->extack, one, "fd, target-fd and address name one object, for which there is do");
 		return -EINVAL;
 	}
 	d = kzalloc(sizeof(*d), GFP_KERNEL_ACCOUNT);
 	if (!d)
 		return -ENOMEM;
-	err = read_filter(&d->filter, a[MEMFDCR_A_OBJECT_KINDS], a[MEMFDCR_A_OBJECT_DEV], a[MEMFDCR_A_OBJECT_INO],
-			  a[MEMFDCR_A_OBJECT_GENERATION], cb->extack);
+	err = read_filter(&d->filter, a[MEMFDCR_A_OBJECT_KINDS], a[MEMFDCR_A_OBJECT_ID], a[MEMFDCR_A_OBJECT_DEV],
+			  a[MEMFDCR_A_OBJECT_INO], a[MEMFDCR_A_OBJECT_GENERATION], cb->extack);
 	if (err) {
 		kfree(d);
 		return err;
@@ -463,13 +463,18 @@ int memfdcr_object_dump_start(struct netlink_callback *cb)
 }
 
 /**
- * memfdcr_holder_dump_start() - begin a dump of holder-get
+ * memfdcr_object_dump_start() - begin a dump of object-get
  * @cb: the dump
  *
  * Context: process context of the sender; sleeps.
  * Return: 0, or as memfdcr_walk_begin().
  */
-int memfdcr_holder_dump_start(struct netlink_callback *cb)
+int memfdcr_object_dump_start(struct netlink_callback *cb)
+{
+	return memfdcr_dump_start(cb, object_dump_start);
+}
+
+static int holder_dump_start(struct netlink_callback *cb)
 {
 	struct nlattr **a = memfdcr_dump_attrs(cb);
 	struct dump *d;
@@ -478,8 +483,8 @@ int memfdcr_holder_dump_start(struct netlink_callback *cb)
 	d = kzalloc(sizeof(*d), GFP_KERNEL_ACCOUNT);
 	if (!d)
 		return -ENOMEM;
-	err = read_filter(&d->filter, a[MEMFDCR_A_HOLDER_KINDS], a[MEMFDCR_A_HOLDER_DEV], a[MEMFDCR_A_HOLDER_INO],
-			  a[MEMFDCR_A_HOLDER_GENERATION], cb->extack);
+	err = read_filter(&d->filter, a[MEMFDCR_A_HOLDER_KINDS], a[MEMFDCR_A_HOLDER_ID], a[MEMFDCR_A_HOLDER_DEV],
+			  a[MEMFDCR_A_HOLDER_INO], a[MEMFDCR_A_HOLDER_GENERATION], cb->extack);
 	if (err) {
 		kfree(d);
 		return err;
@@ -488,4 +493,16 @@ int memfdcr_holder_dump_start(struct netlink_callback *cb)
 	d->tells = true;
 	d->outside = a[MEMFDCR_A_HOLDER_OUTSIDE];
 	return start(cb, d, MEMFDCR_A_HOLDER_PID, a[MEMFDCR_A_HOLDER_TREE]);
+}
+
+/**
+ * memfdcr_holder_dump_start() - begin a dump of holder-get
+ * @cb: the dump
+ *
+ * Context: process context of the sender; sleeps.
+ * Return: 0, or as memfdcr_walk_begin().
+ */
+int memfdcr_holder_dump_start(struct netlink_callback *cb)
+{
+	return memfdcr_dump_start(cb, holder_dump_start);
 }

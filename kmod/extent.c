@@ -28,11 +28,13 @@
  * @file: the object; with a reference
  * @at: byte to go on with
  * @stop: not beyond this byte
+ * @begun: the first message has been told
  */
 struct extents {
 	struct file *file;
 	u64 at;
 	u64 stop;
+	bool begun;
 };
 
 /* so many entries are looked at before others have their turn */
@@ -100,14 +102,31 @@ static int next_run(struct inode *inode, u64 start, u64 limit, struct run *run)
 		run->state = MEMFDCR_EXTENT_HOLE;
 		run->end = limit;
 	}
-	run->end = min(run->end, limit);
+	/* a huge page may have been taken away while it was looked at: no run ends inside one */
+	run->end = min(round_up(run->end, page_size_of(inode)), limit);
 	return 0;
+}
+
+static void *message(struct sk_buff *skb, struct netlink_callback *cb)
+{
+	return genlmsg_put(skb, NETLINK_CB(cb->skb).portid, cb->nlh->nlmsg_seq, &memfdcr_family, NLM_F_MULTI,
+			   MEMFDCR_CMD_EXTENT_GET);
+}
+
+/* the first call holds a lock that all generic netlink families need, so it says no more than this */
+static int put_first(struct sk_buff *skb, struct netlink_callback *cb, const struct inode *inode)
+{
+	void *msg = message(skb, cb);
+
+	if (!msg || nla_put_u64_64bit(skb, MEMFDCR_A_EXTENTS_SIZE, i_size_read(inode), MEMFDCR_A_EXTENTS_PAD))
+		return -EMSGSIZE;
+	genlmsg_end(skb, msg);
+	return skb->len;
 }
 
 static int put_run(struct sk_buff *skb, struct netlink_callback *cb, const struct run *run)
 {
-	void *msg = genlmsg_put(skb, NETLINK_CB(cb->skb).portid, cb->nlh->nlmsg_seq, &memfdcr_family, NLM_F_MULTI,
-				MEMFDCR_CMD_EXTENT_GET);
+	void *msg = message(skb, cb);
 
 	if (!msg)
 		return -EMSGSIZE;
@@ -137,6 +156,10 @@ int memfdcr_extent_dump(struct sk_buff *skb, struct netlink_callback *cb)
 	u64 limit = min_t(u64, round_up((u64)i_size_read(inode), page_size_of(inode)), e->stop);
 	int err = 0;
 
+	if (!e->begun) {
+		e->begun = true;
+		return put_first(skb, cb, inode);
+	}
 	while (!err && e->at < limit) {
 		struct run run;
 
@@ -183,14 +206,7 @@ static int read_range(struct extents *e, const struct nlattr *start, const struc
 	return -EINVAL;
 }
 
-/**
- * memfdcr_extent_start() - begin a dump of extent-get
- * @cb: the dump
- *
- * Context: process context of the sender; sleeps.
- * Return: 0, or as memfdcr_find().
- */
-int memfdcr_extent_start(struct netlink_callback *cb)
+static int start(struct netlink_callback *cb)
 {
 	struct nlattr **a = memfdcr_dump_attrs(cb);
 	const struct memfdcr_place place = {
@@ -221,4 +237,16 @@ put:
 free:
 	kfree(e);
 	return err;
+}
+
+/**
+ * memfdcr_extent_start() - begin a dump of extent-get
+ * @cb: the dump
+ *
+ * Context: process context of the sender; sleeps.
+ * Return: 0, or as memfdcr_find().
+ */
+int memfdcr_extent_start(struct netlink_callback *cb)
+{
+	return memfdcr_dump_start(cb, start);
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* The one object that a request names by a descriptor or an address. */
+#include <linux/delay.h>
 #include <linux/err.h>
 #include <linux/fdtable.h>
 #include <linux/file.h>
@@ -9,45 +10,49 @@
 #include <linux/sched/mm.h>
 #include <linux/sched/task.h>
 #include <net/netlink.h>
+#include <uapi/linux/memfdcr.h>
 
 #include "access.h"
 #include "find.h"
 #include "holder.h"
 #include "object.h"
 
-struct fd_wanted {
-	unsigned int fd;
-	struct file *file;
-};
-
-/* called by iterate_fd(), with the table's lock held, for the first descriptor that is not below the wanted one */
-static int take_wanted(const void *p, struct file *file, unsigned int fd)
-{
-	struct fd_wanted *wanted = (struct fd_wanted *)p;
-
-	if (fd == wanted->fd) {
-		get_file(file);
-		wanted->file = file;
-	}
-	return 1;
-}
-
 static struct file *by_fd(struct task_struct *process, const struct nlattr *attr, struct netlink_ext_ack *extack)
 {
 	struct task_struct *t = memfdcr_first_with_files(process);
-	struct fd_wanted wanted = { .fd = nla_get_u32(attr) };
+	unsigned int fd = nla_get_u32(attr);
+	struct file *file = NULL;
 
 	if (t) {
+		/* keeps the table there, whose lock keeps the file */
 		task_lock(t);
-		if (t->files)
-			iterate_fd(t->files, wanted.fd, take_wanted, &wanted);
+		if (t->files) {
+			spin_lock(&t->files->file_lock);
+			file = files_lookup_fd_locked(t->files, fd);
+			if (file)
+				get_file(file);
+			spin_unlock(&t->files->file_lock);
+		}
 		task_unlock(t);
 		put_task_struct(t);
 	}
-	if (wanted.file)
-		return wanted.file;
+	if (file)
+		return file;
 	NL_SET_ERR_MSG_ATTR(extack, attr, "the process has no such descriptor");
 	return ERR_PTR(-EBADF);
+}
+
+/* requests hold up other generic netlink families, so they do not wait for long */
+static bool lock_soon(struct mm_struct *mm)
+{
+	unsigned int tries;
+
+	for (tries = 0; tries < 50 && !fatal_signal_pending(current); tries++) {
+		if (mmap_read_trylock(mm))
+			return true;
+		usleep_range(500, 1000);
+	}
+	return false;
 }
 
 static struct file *by_address(struct task_struct *process, const struct nlattr *attr, struct netlink_ext_ack *extack)
@@ -61,9 +66,10 @@ static struct file *by_address(struct task_struct *process, const struct nlattr 
 		NL_SET_ERR_MSG(extack, "the process has exited");
 		return ERR_PTR(-ESRCH);
 	}
-	if (mmap_read_lock_killable(mm)) {
+	if (!lock_soon(mm)) {
 		mmput(mm);
-		return ERR_PTR(-EINTR);
+		NL_SET_ERR_MSG(extack, "a long operation on the process's memory is under way, try again");
+		return ERR_PTR(-EBUSY);
 	}
 	vma = vma_lookup(mm, nla_get_u64(attr));
 	if (!vma)
@@ -82,7 +88,7 @@ static struct file *of_process(struct sk_buff *skb, const struct memfdcr_place *
 	struct memfdcr_access access;
 	struct task_struct *process;
 	struct file *file;
-	bool may;
+	int err;
 
 	rcu_read_lock();
 	process = pid_task(find_vpid(nla_get_u32(place->pid)), PIDTYPE_TGID);
@@ -94,18 +100,42 @@ static struct file *of_process(struct sk_buff *skb, const struct memfdcr_place *
 		return ERR_PTR(-ESRCH);
 	}
 	memfdcr_access_get(&access, skb);
-	may = memfdcr_access_to(&access, process);
-	memfdcr_access_put(&access);
-	if (!may) {
+	err = memfdcr_access_lock(&access, process);
+	if (err == -EPERM)
 		NL_SET_ERR_MSG_ATTR(extack, place->pid, "no permission to look at this process");
-		file = ERR_PTR(-EPERM);
-	} else if (place->target_fd) {
-		file = by_fd(process, place->target_fd, extack);
+	else if (err)
+		NL_SET_ERR_MSG_ATTR(extack, place->pid, "the process is executing a program, try again");
+	if (err) {
+		file = ERR_PTR(err);
 	} else {
-		file = by_address(process, place->address, extack);
+		file = place->target_fd ? by_fd(process, place->target_fd, extack) :
+					  by_address(process, place->address, extack);
+		memfdcr_access_unlock(process);
 	}
+	memfdcr_access_put(&access);
 	put_task_struct(process);
 	return file;
+}
+
+/* the attributes that make up a place are of two operations, with the same numbers */
+static_assert((int)MEMFDCR_A_OBJECT_FD == (int)MEMFDCR_A_EXTENTS_FD);
+static_assert((int)MEMFDCR_A_OBJECT_PID == (int)MEMFDCR_A_EXTENTS_PID);
+static_assert((int)MEMFDCR_A_OBJECT_TARGET_FD == (int)MEMFDCR_A_EXTENTS_TARGET_FD);
+
+/* there are too many or too few of them: names one that is */
+static void refuse_place(const struct memfdcr_place *place, struct netlink_ext_ack *extack)
+{
+	NL_SET_ERR_MSG(extack, "name the object by fd alone, by pid and target-fd, or by pid and address");
+	if (place->fd)
+		NL_SET_BAD_ATTR(extack, place->fd);
+	else if (place->pid && place->target_fd)
+		NL_SET_BAD_ATTR(extack, place->target_fd);
+	else if (place->pid)
+		NL_SET_ERR_ATTR_MISS(extack, NULL, MEMFDCR_A_OBJECT_TARGET_FD);
+	else if (place->target_fd || place->address)
+		NL_SET_ERR_ATTR_MISS(extack, NULL, MEMFDCR_A_OBJECT_PID);
+	else
+		NL_SET_ERR_ATTR_MISS(extack, NULL, MEMFDCR_A_OBJECT_FD);
 }
 
 static struct file *find_file(struct sk_buff *skb, const struct memfdcr_place *place, struct netlink_ext_ack *extack)
@@ -115,7 +145,7 @@ static struct file *find_file(struct sk_buff *skb, const struct memfdcr_place *p
 	if (place->pid && !place->fd && !place->target_fd != !place->address)
 		return of_process(skb, place, extack);
 	if (!place->fd || place->pid || place->target_fd || place->address) {
-		NL_SET_ERR_MSG(extack, "name the object by fd alone, by pid and target-fd, or by pid and address");
+		refuse_place(place, extack);
 		return ERR_PTR(-EINVAL);
 	}
 	file = fget_raw(nla_get_u32(place->fd));
@@ -133,7 +163,8 @@ static struct file *find_file(struct sk_buff *skb, const struct memfdcr_place *p
  *
  * Context: process context of the sender; sleeps, killable.
  * Return: an open file of the object, with a reference; or -EINVAL named wrongly; -EBADF no such descriptor; -ESRCH no
- * such process; -EPERM it may not be looked at; -ENOENT nothing there; -EOPNOTSUPP not an object; -EINTR killed.
+ * such process; -EPERM it may not be looked at; -ENOENT nothing there; -EOPNOTSUPP not an object; -EBUSY not now; -EINTR
+ * killed.
  */
 struct file *memfdcr_find(struct sk_buff *skb, const struct memfdcr_place *place, struct netlink_ext_ack *extack)
 {
@@ -141,7 +172,8 @@ struct file *memfdcr_find(struct sk_buff *skb, const struct memfdcr_place *place
 
 	if (IS_ERR(file) || memfdcr_object_kind(file))
 		return file;
-	NL_SET_ERR_MSG(extack, "not a memfd, shared anonymous memory, System V segment or memfd_secret");
+	NL_SET_ERR_MSG_ATTR(extack, place->fd ?: place->target_fd ?: place->address,
+			    "not a memfd, shared anonymous memory, System V segment or memfd_secret");
 	fput(file);
 	return ERR_PTR(-EOPNOTSUPP);
 }

@@ -21,107 +21,121 @@
 #include "object.h"
 
 /* so many descriptors are looked at under one hold of the table's lock */
-#define FDS_AT_ONCE 1024
+#define FDS_AT_ONCE 128
 
-enum { SHARED_FDS, OWN_FDS, MAPPINGS, DONE };
+enum { DESCRIPTORS, MAPPINGS, DONE };
 
-/* what fn said, or that it is time to let the lock go */
+/* it is time to let the lock go */
 #define LET_GO 1
 
-struct fd_scan {
-	struct memfdcr_holder holder;
-	const struct files_struct *files;
-	memfdcr_holder_fn fn;
-	void *data;
-	unsigned int next;
-	unsigned int left;
-};
-
-/* called by iterate_fd() for each open descriptor, with the table's lock held */
-static int scan_fd(const void *p, struct file *file, unsigned int fd)
+/* descriptors from v->fd on, with the table's lock held; 0: that was all */
+static int scan_fds(struct memfdcr_visit *v, struct files_struct *files, struct memfdcr_holder *holder,
+		    const struct memfdcr_visitor *visitor)
 {
-	struct fd_scan *scan = (struct fd_scan *)p;
+	struct fdtable *fdt = files_fdtable(files);
+	unsigned int looked = 0;
+	int err;
 
-	scan->next = fd;
-	if (!scan->left--)
-		return LET_GO;
-	scan->holder.kind = memfdcr_object_kind(file);
-	if (!scan->holder.kind)
-		return 0;
-	scan->holder.file = file;
-	scan->holder.fd = fd;
-	scan->holder.cloexec = test_bit(fd, files_fdtable(scan->files)->close_on_exec);
-	return scan->fn(scan->data, &scan->holder);
+	for (;; v->fd++) {
+		struct file *file;
+
+		v->fd = find_next_bit(fdt->open_fds, fdt->max_fds, v->fd);
+		if (v->fd >= fdt->max_fds)
+			return 0;
+		if (looked++ == FDS_AT_ONCE)
+			return LET_GO;
+		/* a number that is taken may have no file yet */
+		file = rcu_dereference_protected(fdt->fd[v->fd], lockdep_is_held(&files->file_lock));
+		holder->kind = file ? memfdcr_object_kind(file) : 0;
+		if (!holder->kind)
+			continue;
+		holder->file = file;
+		holder->fd = v->fd;
+		holder->cloexec = test_bit(v->fd, fdt->close_on_exec);
+		err = visitor->holder(visitor->data, holder);
+		if (err)
+			return err;
+	}
 }
 
-/* the descriptors of a thread; 0: all of them have been told */
-static int visit_fds(struct memfdcr_visit *v, struct task_struct *t, const struct memfdcr_holder *holder,
-		     memfdcr_holder_fn fn, void *data)
+/* the descriptors of a thread, from v->fd on; 0: all of them have been told */
+static int visit_fds(struct memfdcr_visit *v, struct task_struct *t, struct memfdcr_holder *holder,
+		     const struct memfdcr_visitor *visitor)
 {
 	int err;
 
 	do {
-		struct fd_scan scan = { .holder = *holder, .fn = fn, .data = data, .left = FDS_AT_ONCE };
-
+		if (fatal_signal_pending(current))
+			return -EINTR;
 		err = 0;
+		/* keeps the table there */
 		task_lock(t);
-		scan.files = t->files;
-		if (t->files)
-			err = iterate_fd(t->files, v->fd, scan_fd, &scan);
+		holder->table = t->files;
+		if (t->files) {
+			spin_lock(&t->files->file_lock);
+			err = scan_fds(v, t->files, holder, visitor);
+			spin_unlock(&t->files->file_lock);
+		}
 		task_unlock(t);
-		if (err)
-			v->fd = scan.next;
 		cond_resched();
 	} while (err == LET_GO);
-	if (!err)
-		v->fd = 0;
 	return err;
 }
 
-/* the first thread that still has descriptors: what it has counts as the process's; under RCU */
-static struct task_struct *first_with_files(struct task_struct *process)
+/* with a reference: the thread after this one, or the first; NULL: there is none */
+static struct task_struct *next_thread_of(struct task_struct *process, struct task_struct *thread)
 {
-	struct task_struct *t;
-
-	for_each_thread(process, t)
-		if (READ_ONCE(t->files))
-			return t;
-	return NULL;
-}
-
-/* an earlier thread shares this one's descriptors; under RCU */
-static bool is_told(struct task_struct *process, const struct task_struct *thread, const struct files_struct *files)
-{
-	struct task_struct *t;
-
-	for_each_thread(process, t) {
-		if (t == thread)
-			return false;
-		if (READ_ONCE(t->files) == files)
-			return true;
-	}
-	return false;
-}
-
-/* with a reference: the thread whose descriptors are next, in the order of thread ids; NULL: none */
-static struct task_struct *next_with_files(struct task_struct *process, pid_t after)
-{
-	struct task_struct *t, *next = NULL, *first;
+	struct task_struct *t = NULL;
 
 	rcu_read_lock();
-	first = first_with_files(process);
-	for_each_thread(process, t) {
-		const struct files_struct *files = READ_ONCE(t->files);
-
-		if (!first || !files || files == READ_ONCE(first->files) || t->pid <= after || (next && next->pid < t->pid))
-			continue;
-		if (!is_told(process, t, files))
-			next = t;
-	}
-	if (next)
-		get_task_struct(next);
+	if (!thread)
+		t = list_first_or_null_rcu(&process->signal->thread_head, struct task_struct, thread_node);
+	else if (pid_alive(thread))
+		t = list_next_or_null_rcu(&process->signal->thread_head, &thread->thread_node, struct task_struct,
+					  thread_node);
+	if (t)
+		get_task_struct(t);
 	rcu_read_unlock();
-	return next;
+	return t;
+}
+
+/* 1: this thread's descriptors are to be told; 0: another thread's telling covers them, or there are none */
+static int is_wanted(struct task_struct *process, struct task_struct *t, pid_t tid,
+		     const struct memfdcr_visitor *visitor)
+{
+	const void *table = READ_ONCE(t->files);
+
+	if (!table)
+		return 0;
+	/* one thread has no other to share with */
+	if (t == process && thread_group_empty(process))
+		return 1;
+	return visitor->table(visitor->data, table, tid);
+}
+
+static int visit_threads(struct memfdcr_visit *v, struct task_struct *process, struct pid_namespace *ns,
+			 struct memfdcr_holder *holder, const struct memfdcr_visitor *visitor)
+{
+	if (!v->thread)
+		v->thread = next_thread_of(process, NULL);
+	while (v->thread) {
+		struct task_struct *next;
+		int err;
+
+		/* the process's first thread of all is not named */
+		holder->tid = v->thread == process ? 0 : task_pid_nr_ns(v->thread, ns);
+		err = is_wanted(process, v->thread, task_pid_nr(v->thread), visitor);
+		if (err > 0)
+			err = visit_fds(v, v->thread, holder, visitor);
+		if (err)
+			return err;
+		next = next_thread_of(process, v->thread);
+		put_task_struct(v->thread);
+		v->thread = next;
+		v->fd = 0;
+	}
+	holder->tid = 0;
+	return 0;
 }
 
 /**
@@ -133,48 +147,18 @@ static struct task_struct *next_with_files(struct task_struct *process, pid_t af
  */
 struct task_struct *memfdcr_first_with_files(struct task_struct *process)
 {
-	struct task_struct *t;
+	struct task_struct *t, *first = NULL;
 
 	rcu_read_lock();
-	t = first_with_files(process);
-	if (t)
-		get_task_struct(t);
-	rcu_read_unlock();
-	return t;
-}
-
-static int visit_shared_fds(struct memfdcr_visit *v, struct task_struct *process, struct pid_namespace *ns,
-			    struct memfdcr_holder *holder, memfdcr_holder_fn fn, void *data)
-{
-	struct task_struct *t = memfdcr_first_with_files(process);
-	int err;
-
-	if (!t)
-		return 0;
-	/* the first thread of all may have gone, and has none */
-	if (t != process)
-		holder->tid = task_pid_nr_ns(t, ns);
-	err = visit_fds(v, t, holder, fn, data);
-	holder->tid = 0;
-	put_task_struct(t);
-	return err;
-}
-
-static int visit_own_fds(struct memfdcr_visit *v, struct task_struct *process, struct pid_namespace *ns,
-			 struct memfdcr_holder *holder, memfdcr_holder_fn fn, void *data)
-{
-	struct task_struct *t;
-	int err = 0;
-
-	while (!err && (t = next_with_files(process, v->thread))) {
-		holder->tid = task_pid_nr_ns(t, ns);
-		err = visit_fds(v, t, holder, fn, data);
-		if (!err)
-			v->thread = t->pid;
-		put_task_struct(t);
+	for_each_thread(process, t) {
+		if (!READ_ONCE(t->files))
+			continue;
+		first = t;
+		get_task_struct(first);
+		break;
 	}
-	holder->tid = 0;
-	return err;
+	rcu_read_unlock();
+	return first;
 }
 
 /**
@@ -218,7 +202,7 @@ bool memfdcr_is_private(struct vm_area_struct *vma)
 
 /* the mappings from v->address on; 0: all of them have been told, LET_GO: others want the lock or the processor */
 static int scan_mappings(struct memfdcr_visit *v, struct mm_struct *mm, struct memfdcr_holder *holder,
-			 memfdcr_holder_fn fn, void *data)
+			 const struct memfdcr_visitor *visitor)
 {
 	VMA_ITERATOR(vmi, mm, v->address);
 	struct vm_area_struct *vma;
@@ -235,7 +219,7 @@ static int scan_mappings(struct memfdcr_visit *v, struct mm_struct *mm, struct m
 			continue;
 		holder->file = vma->vm_file;
 		holder->vma = vma;
-		err = fn(data, holder);
+		err = visitor->holder(visitor->data, holder);
 		if (err)
 			return err;
 	}
@@ -243,18 +227,19 @@ static int scan_mappings(struct memfdcr_visit *v, struct mm_struct *mm, struct m
 }
 
 static int visit_mappings(struct memfdcr_visit *v, struct task_struct *process, struct memfdcr_holder *holder,
-			  memfdcr_holder_fn fn, void *data)
+			  const struct memfdcr_visitor *visitor)
 {
 	struct mm_struct *mm = memfdcr_process_mm(process);
 	int err;
 
 	if (!mm)
 		return 0;
+	holder->table = mm;
 	do {
 		err = -EINTR;
 		if (mmap_read_lock_killable(mm))
 			break;
-		err = scan_mappings(v, mm, holder, fn, data);
+		err = scan_mappings(v, mm, holder, visitor);
 		mmap_read_unlock(mm);
 		cond_resched();
 	} while (err == LET_GO);
@@ -267,39 +252,42 @@ static int visit_mappings(struct memfdcr_visit *v, struct task_struct *process, 
  * @v: where the visit has got to
  * @process: thread group leader, perhaps a zombie; the caller has a reference
  * @ns: pid namespace of the reader
- * @fn: is told each of them
- * @data: for @fn
+ * @visitor: is told each of them
  *
  * Descriptors come before mappings, each in ascending order.
  *
  * Context: process context; sleeps, killable.
- * Return: 0: that was all; what @fn returned, if that was not 0: call again with the same @v to go on with the holder
- * that it refused; -EINTR: killed.
+ * Return: 0: that was all; what @visitor returned, if that was not 0: call again with the same @v to go on with the
+ * holder that it refused; -EINTR: killed.
  */
 int memfdcr_visit(struct memfdcr_visit *v, struct task_struct *process, struct pid_namespace *ns,
-		  memfdcr_holder_fn fn, void *data)
+		  const struct memfdcr_visitor *visitor)
 {
 	struct memfdcr_holder holder = { .pid = task_tgid_nr_ns(process, ns) };
 	int err = 0;
 
-	for (; v->stage < DONE; v->stage++) {
-		switch (v->stage) {
-		case SHARED_FDS:
-			err = visit_shared_fds(v, process, ns, &holder, fn, data);
-			break;
-		case OWN_FDS:
-			/* one thread has no other to differ from */
-			if (!thread_group_empty(process))
-				err = visit_own_fds(v, process, ns, &holder, fn, data);
-			break;
-		case MAPPINGS:
-			err = visit_mappings(v, process, &holder, fn, data);
-			break;
-		}
-		if (err)
-			return err;
-	}
-	return 0;
+	if (v->stage == DESCRIPTORS)
+		err = visit_threads(v, process, ns, &holder, visitor);
+	if (!err && v->stage == DESCRIPTORS)
+		v->stage = MAPPINGS;
+	if (!err && v->stage == MAPPINGS)
+		err = visit_mappings(v, process, &holder, visitor);
+	if (!err)
+		v->stage = DONE;
+	return err;
+}
+
+/**
+ * memfdcr_visit_end() - the visit does not go on, whether all has been told or not
+ * @v: the visit
+ *
+ * Context: any process context.
+ */
+void memfdcr_visit_end(struct memfdcr_visit *v)
+{
+	if (v->thread)
+		put_task_struct(v->thread);
+	*v = (struct memfdcr_visit){ 0 };
 }
 
 static bool put_u64(struct sk_buff *skb, int type, u64 value)
@@ -336,6 +324,10 @@ unsigned int memfdcr_uffd_modes(const struct vm_area_struct *vma)
 		modes |= UFFDIO_REGISTER_MODE_WP;
 	if (vma->vm_flags & VM_UFFD_MINOR)
 		modes |= UFFDIO_REGISTER_MODE_MINOR;
+#ifdef UFFDIO_REGISTER_MODE_RWP	/* 7.3 at the latest */
+	if (vma->vm_flags & VM_UFFD_RWP)
+		modes |= UFFDIO_REGISTER_MODE_RWP;
+#endif
 	return modes;
 }
 

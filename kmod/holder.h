@@ -21,6 +21,7 @@ struct vm_area_struct;
  * @vma: the mapping; NULL: a descriptor
  * @fd: the descriptor
  * @cloexec: it is closed by execve()
+ * @table: descriptors or memory that it belongs to; only compared
  */
 struct memfdcr_holder {
 	unsigned int kind;
@@ -30,30 +31,39 @@ struct memfdcr_holder {
 	const struct vm_area_struct *vma;
 	unsigned int fd;
 	bool cloexec;
+	const void *table;
 };
 
-/*
- * Told each holder, with locks held: must not sleep. 0: go on; anything else: stop here, and come back to this holder
- * the next time.
+/**
+ * struct memfdcr_visitor - who is told what a process has
+ * @holder: told each holder, with locks held: must not sleep. 0: go on; anything else: stop here, and come back to this
+ *	holder the next time.
+ * @table: asked before a table of descriptors of the process is looked at that is not its first thread's own; more
+ *	than one thread may have it. 1: look; 0: pass it by; anything else: stop here. May be called again for the same one.
  */
-typedef int (*memfdcr_holder_fn)(void *data, const struct memfdcr_holder *holder);
+struct memfdcr_visitor {
+	int (*holder)(void *data, const struct memfdcr_holder *holder);
+	int (*table)(void *data, const void *table, pid_t tid);
+	void *data;
+};
 
 /**
  * struct memfdcr_visit - where a visit of a process has got to; zeroed at its beginning
  * @stage: which part is next
- * @thread: of the threads with descriptors of their own, the last one that was visited
+ * @thread: whose descriptors are being looked at, with a reference; NULL: the first one's
  * @fd: descriptor to go on with
  * @address: address to go on with
  */
 struct memfdcr_visit {
 	unsigned int stage;
-	pid_t thread;
+	struct task_struct *thread;
 	unsigned int fd;
 	unsigned long address;
 };
 
 int memfdcr_visit(struct memfdcr_visit *v, struct task_struct *process, struct pid_namespace *ns,
-		  memfdcr_holder_fn fn, void *data);
+		  const struct memfdcr_visitor *visitor);
+void memfdcr_visit_end(struct memfdcr_visit *v);
 int memfdcr_holder_put(struct sk_buff *skb, const struct memfdcr_holder *holder);
 struct task_struct *memfdcr_first_with_files(struct task_struct *process);
 struct mm_struct *memfdcr_process_mm(struct task_struct *process);

@@ -18,7 +18,7 @@ static int __init memfdcr_init(void)
 		return err;
 	err = memfdcr_uffd_init();
 	if (err)
-		return err;
+		goto err_uffd;
 	err = memfdcr_guard_init();
 	if (err)
 		goto err_guard;
@@ -31,6 +31,8 @@ err_netlink:
 	memfdcr_guard_exit();
 err_guard:
 	memfdcr_uffd_exit();
+err_uffd:
+	memfdcr_target_exit();
 	return err;
 }
 
@@ -39,6 +41,7 @@ static void __exit memfdcr_exit(void)
 	memfdcr_netlink_exit();
 	memfdcr_guard_exit();
 	memfdcr_uffd_exit();
+	memfdcr_target_exit();
 }
 
 module_init(memfdcr_init);

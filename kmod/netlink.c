@@ -151,6 +151,7 @@ static const struct nla_policy object_get_policy[] = {
 	[MEMFDCR_A_OBJECT_DEV] = { .type = NLA_U32 },
 	[MEMFDCR_A_OBJECT_INO] = { .type = NLA_U64 },
 	[MEMFDCR_A_OBJECT_GENERATION] = { .type = NLA_U32 },
+	[MEMFDCR_A_OBJECT_ID] = { .type = NLA_U64 },
 };
 
 static const struct nla_policy holder_get_policy[] = {
@@ -161,6 +162,7 @@ static const struct nla_policy holder_get_policy[] = {
 	[MEMFDCR_A_HOLDER_DEV] = { .type = NLA_U32 },
 	[MEMFDCR_A_HOLDER_INO] = { .type = NLA_U64 },
 	[MEMFDCR_A_HOLDER_GENERATION] = { .type = NLA_U32 },
+	[MEMFDCR_A_HOLDER_ID] = { .type = NLA_U64 },
 };
 
 static const struct nla_policy extent_get_policy[] = {
@@ -177,7 +179,7 @@ static const struct nlattr *dump_only(struct nlattr **a)
 {
 	return a[MEMFDCR_A_OBJECT_TREE] ?: a[MEMFDCR_A_OBJECT_KINDS] ?: a[MEMFDCR_A_OBJECT_HOLDERS] ?:
 	       a[MEMFDCR_A_OBJECT_OUTSIDE] ?: a[MEMFDCR_A_OBJECT_DEV] ?: a[MEMFDCR_A_OBJECT_INO] ?:
-	       a[MEMFDCR_A_OBJECT_GENERATION];
+	       a[MEMFDCR_A_OBJECT_GENERATION] ?: a[MEMFDCR_A_OBJECT_ID];
 }
 
 static int object_get_reply(struct genl_info *info, const struct file *file)
@@ -278,7 +280,10 @@ struct genl_family memfdcr_family __ro_after_init = {
 	.version = MEMFDCR_FAMILY_VERSION,
 	.module = THIS_MODULE,
 	.netnsok = true,
-	/* requests share nothing but what has locks of its own, and a slow one must not hold up other families */
+	/*
+	 * Requests share nothing but what has locks of its own. What all families still share, for reading, is the
+	 * lock that registering one takes, during do, start and the first part of a dump: nothing there waits for long.
+	 */
 	.parallel_ops = true,
 	.ops = ops,
 	.n_ops = ARRAY_SIZE(ops),

@@ -11,6 +11,7 @@
 #include <net/netlink.h>
 #include <uapi/linux/memfdcr.h>
 
+#include "id.h"
 #include "object.h"
 
 static bool is_hugetlb(const struct super_block *sb)
@@ -98,6 +99,7 @@ void memfdcr_object_read(struct memfdcr_object *o, const struct file *file, unsi
 		.kind = kind,
 		.dev = memfdcr_object_dev(file),
 		.ino = inode->i_ino,
+		.id = memfdcr_id(inode),
 		.generation = inode->i_generation,
 		.size = i_size_read(inode),
 		.allocated = (u64)READ_ONCE(inode->i_blocks) << 9,
@@ -138,7 +140,8 @@ static bool put_u64(struct sk_buff *skb, int type, u64 value)
 int memfdcr_object_put(struct sk_buff *skb, const struct memfdcr_object *o, const char *name,
 		       struct user_namespace *reader)
 {
-	if (nla_put_u32(skb, MEMFDCR_A_OBJECT_KIND, o->kind) ||
+	if (put_u64(skb, MEMFDCR_A_OBJECT_ID, o->id) ||
+	    nla_put_u32(skb, MEMFDCR_A_OBJECT_KIND, o->kind) ||
 	    (name && nla_put_string(skb, MEMFDCR_A_OBJECT_NAME, name)) ||
 	    nla_put_u32(skb, MEMFDCR_A_OBJECT_DEV, o->dev) ||
 	    put_u64(skb, MEMFDCR_A_OBJECT_INO, o->ino) ||

@@ -18,6 +18,7 @@ struct memfdcr_object {
 	u32 dev;
 	u32 generation;
 	u64 ino;
+	u64 id;
 	u64 size;
 	u64 allocated;
 	u64 swapped;

@@ -7,9 +7,9 @@
  * one has run, so the dump says that it is not of one moment.
  */
 #include <linux/dcache.h>
-#include <linux/hash.h>
 #include <linux/limits.h>
 #include <linux/mm.h>
+#include <linux/random.h>
 #include <linux/slab.h>
 #include <linux/string.h>
 
@@ -18,10 +18,10 @@
 
 #define BUCKET_BITS 12
 
-/* an open file whose references have been added up already */
-struct tally_file {
+/* something that has been seen; the same may be seen for several owners */
+struct mark {
 	struct hlist_node hash;
-	const struct file *file;
+	const void *what, *whose, *value;
 };
 
 /**
@@ -33,9 +33,9 @@ struct tally_file {
  */
 int memfdcr_tally_init(struct memfdcr_tally *t)
 {
-	/* objects in the first half, files in the second */
 	t->buckets = kvcalloc(2 << BUCKET_BITS, sizeof(*t->buckets), GFP_KERNEL_ACCOUNT);
 	INIT_LIST_HEAD(&t->objects);
+	get_random_bytes(&t->key, sizeof(t->key));
 	return t->buckets ? 0 : -ENOMEM;
 }
 
@@ -49,14 +49,14 @@ void memfdcr_tally_free(struct memfdcr_tally *t)
 {
 	struct memfdcr_tally_object *o;
 	struct hlist_node *next;
-	struct tally_file *f;
+	struct mark *m;
 	unsigned int i;
 
 	for (i = 0; t->buckets && i < 1 << BUCKET_BITS; i++) {
 		hlist_for_each_entry_safe(o, next, &t->buckets[i], hash)
 			kfree(o);
-		hlist_for_each_entry_safe(f, next, &t->buckets[i + (1 << BUCKET_BITS)], hash)
-			kfree(f);
+		hlist_for_each_entry_safe(m, next, &t->buckets[i + (1 << BUCKET_BITS)], hash)
+			kfree(m);
 		cond_resched();
 	}
 	kvfree(t->buckets);
@@ -87,14 +87,44 @@ static void *new_entry(struct memfdcr_tally *t, size_t size)
 	return entry;
 }
 
-static struct hlist_head *object_bucket(struct memfdcr_tally *t, u32 dev, u64 ino)
+static struct hlist_head *object_bucket(struct memfdcr_tally *t, const struct inode *inode)
 {
-	return &t->buckets[hash_64(ino ^ (u64)dev << 40, BUCKET_BITS)];
+	return &t->buckets[siphash_1u64((unsigned long)inode, &t->key) >> (64 - BUCKET_BITS)];
 }
 
-static struct hlist_head *file_bucket(struct memfdcr_tally *t, const struct file *file)
+static struct hlist_head *mark_bucket(struct memfdcr_tally *t, const void *what, const void *whose)
 {
-	return &t->buckets[(1 << BUCKET_BITS) + hash_ptr(file, BUCKET_BITS)];
+	u64 hash = siphash_2u64((unsigned long)what, (unsigned long)whose, &t->key);
+
+	return &t->buckets[(1 << BUCKET_BITS) + (hash >> (64 - BUCKET_BITS))];
+}
+
+/**
+ * memfdcr_tally_mark() - remember who was the first
+ * @t: the tally
+ * @what: something, by its address
+ * @whose: and to whom it belongs, where that matters
+ * @mine: who comes by now
+ *
+ * Context: any.
+ * Return: MEMFDCR_FIRST_NOW nobody came by before; MEMFDCR_FIRST_MINE @mine was the first; MEMFDCR_FIRST_OTHER somebody
+ * else was; -ENOMEM memory has to be reserved.
+ */
+int memfdcr_tally_mark(struct memfdcr_tally *t, const void *what, const void *whose, const void *mine)
+{
+	struct hlist_head *bucket = mark_bucket(t, what, whose);
+	struct mark *m;
+
+	hlist_for_each_entry(m, bucket, hash) {
+		if (m->what == what && m->whose == whose)
+			return m->value == mine ? MEMFDCR_FIRST_MINE : MEMFDCR_FIRST_OTHER;
+	}
+	m = new_entry(t, sizeof(*m));
+	if (!m)
+		return -ENOMEM;
+	*m = (struct mark){ .what = what, .whose = whose, .value = mine };
+	hlist_add_head(&m->hash, bucket);
+	return MEMFDCR_FIRST_NOW;
 }
 
 /**
@@ -108,12 +138,11 @@ static struct hlist_head *file_bucket(struct memfdcr_tally *t, const struct file
 struct memfdcr_tally_object *memfdcr_tally_find(struct memfdcr_tally *t, const struct memfdcr_holder *holder)
 {
 	const struct inode *inode = file_inode(holder->file);
-	u32 dev = memfdcr_object_dev(holder->file);
 	struct memfdcr_tally_object *o;
 
-	hlist_for_each_entry(o, object_bucket(t, dev, inode->i_ino), hash)
-		if (o->object.ino == inode->i_ino && o->object.dev == dev &&
-		    o->object.generation == inode->i_generation)
+	/* number and generation tell another object that has got the same address meanwhile */
+	hlist_for_each_entry(o, object_bucket(t, inode), hash)
+		if (o->inode == inode && o->object.ino == inode->i_ino && o->object.generation == inode->i_generation)
 			return o;
 	return NULL;
 }
@@ -141,31 +170,13 @@ struct memfdcr_tally_object *memfdcr_tally_get(struct memfdcr_tally *t, const st
 	if (name)
 		strcpy(o->name, name);
 	o->has_name = name;
+	o->inode = file_inode(holder->file);
 	memfdcr_object_read(&o->object, holder->file, holder->kind);
 	/* each open file of the object has one to its directory entry, those that nobody here has among them */
 	o->references = d_count(holder->file->f_path.dentry);
-	hlist_add_head(&o->hash, object_bucket(t, o->object.dev, o->object.ino));
+	hlist_add_head(&o->hash, object_bucket(t, o->inode));
 	list_add_tail(&o->all, &t->objects);
 	return o;
-}
-
-/* adds the references to an open file that is new; false: memory has to be reserved */
-static bool add_file(struct memfdcr_tally *t, struct memfdcr_tally_object *o, const struct file *file)
-{
-	struct hlist_head *bucket = file_bucket(t, file);
-	struct tally_file *f;
-
-	hlist_for_each_entry(f, bucket, hash)
-		if (f->file == file)
-			return true;
-	f = new_entry(t, sizeof(*f));
-	if (!f)
-		return false;
-	f->file = file;
-	hlist_add_head(&f->hash, bucket);
-	/* in place of the one by which it counted as not found */
-	o->references += (s64)file_count((struct file *)file) - 1;
-	return true;
 }
 
 /**
@@ -174,21 +185,32 @@ static bool add_file(struct memfdcr_tally *t, struct memfdcr_tally_object *o, co
  * @o: its object
  * @holder: the holder
  * @outside: it is outside the processes asked for
- * @explains: it has a reference of its own to the open file, not one that another process shares
+ * @process: that has it
+ *
+ * Processes may share descriptors (CLONE_FILES) or memory (CLONE_VM, vfork()). All of them count as holders, but the
+ * references are there only once: the first one's explain them.
  *
  * Context: within the function that memfdcr_visit() calls.
  * Return: 0, or -ENOMEM: memory has to be reserved, nothing was counted.
  */
 int memfdcr_tally_count(struct memfdcr_tally *t, struct memfdcr_tally_object *o, const struct memfdcr_holder *holder,
-			bool outside, bool explains)
+			bool outside, const void *process)
 {
-	if (!add_file(t, o, holder->file))
-		return -ENOMEM;
+	int explains = memfdcr_tally_mark(t, holder->table, NULL, process), file;
+
+	if (explains < 0)
+		return explains;
+	file = memfdcr_tally_mark(t, holder->file, NULL, NULL);
+	if (file < 0)
+		return file;
+	/* in place of the one by which it counted as not found */
+	if (file == MEMFDCR_FIRST_NOW)
+		o->references += (s64)file_count((struct file *)holder->file) - 1;
 	if (holder->vma)
 		o->mappings++;
 	else
 		o->descriptors++;
 	o->outside += outside;
-	o->explained += explains;
+	o->explained += explains != MEMFDCR_FIRST_OTHER;
 	return 0;
 }

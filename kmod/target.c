@@ -8,6 +8,7 @@
 #include <linux/magic.h>
 #include <linux/mm_types.h>
 #include <linux/netlink.h>
+#include <linux/proc_fs.h>
 #include <linux/sched/mm.h>
 #include <linux/user_namespace.h>
 #include <net/genetlink.h>
@@ -20,6 +21,9 @@
 /* what every open /proc/PID/mem has for file operations; the kernel has no other name for it */
 static const struct file_operations *mem_fops;
 
+/* /proc as the process that loaded the module sees it: what callers have mounted there is theirs */
+static struct file *proc;
+
 /**
  * memfdcr_target_init() - learn how to tell a /proc/PID/mem descriptor
  *
@@ -31,21 +35,37 @@ static const struct file_operations *mem_fops;
 int memfdcr_target_init(void)
 {
 	struct file *file;
-	int err = 0;
 
+	proc = filp_open("/proc", O_PATH | O_DIRECTORY, 0);
+	if (IS_ERR(proc)) {
+		pr_err("cannot open /proc (error %ld): is it mounted?\n", PTR_ERR(proc));
+		return PTR_ERR(proc);
+	}
 	file = filp_open("/proc/self/mem", O_RDONLY, 0);
 	if (IS_ERR(file)) {
 		pr_err("cannot open /proc/self/mem (error %ld): is /proc mounted?\n", PTR_ERR(file));
+		fput(proc);
 		return PTR_ERR(file);
 	}
-	if (file_inode(file)->i_sb->s_magic == PROC_SUPER_MAGIC && file->private_data == current->mm && current->mm) {
+	if (file_inode(proc)->i_sb->s_magic == PROC_SUPER_MAGIC && file_inode(file)->i_sb == file_inode(proc)->i_sb &&
+	    file->private_data == current->mm && current->mm)
 		mem_fops = file->f_op;
-	} else {
-		pr_err("/proc/self/mem is not what this module knows under that name\n");
-		err = -ENODEV;
-	}
 	fput(file);
-	return err;
+	if (mem_fops)
+		return 0;
+	pr_err("/proc/self/mem is not what this module knows under that name\n");
+	fput(proc);
+	return -ENODEV;
+}
+
+/**
+ * memfdcr_target_exit() - undo memfdcr_target_init()
+ *
+ * Context: process context.
+ */
+void memfdcr_target_exit(void)
+{
+	fput(proc);
 }
 
 static bool ns_is_below(const struct user_namespace *ns, const struct user_namespace *top)
@@ -160,8 +180,8 @@ bool memfdcr_target_opens(struct task_struct *process)
 	char path[32];
 	bool opens;
 
-	snprintf(path, sizeof(path), "/proc/%d/mem", task_tgid_vnr(process));
-	file = filp_open(path, O_RDONLY, 0);
+	snprintf(path, sizeof(path), "%d/mem", task_tgid_nr_ns(process, proc_pid_ns(file_inode(proc)->i_sb)));
+	file = file_open_root(&proc->f_path, path, O_RDONLY | O_NOFOLLOW, 0);
 	if (IS_ERR(file))
 		return false;
 	mm = get_task_mm(process);

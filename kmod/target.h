@@ -12,6 +12,7 @@ struct sk_buff;
 struct task_struct;
 
 int memfdcr_target_init(void);
+void memfdcr_target_exit(void);
 struct mm_struct *memfdcr_target_get(struct sk_buff *skb, struct genl_info *info, struct nlattr *attr,
 				     bool user_mode_only, bool guard);
 bool memfdcr_target_opens(struct task_struct *process);

@@ -55,14 +55,15 @@ static int get_list(struct memfdcr_walk *w, const struct nlmsghdr *nlh, int type
 	const struct nlattr *attr;
 	int rem;
 
-	nlmsg_for_each_attr(attr, nlh, GENL_HDRLEN, rem)
+	nlmsg_for_each_attr(attr, nlh, GENL_HDRLEN, rem) {
 		n += nla_type(attr) == type;
+		if (n > MEMFDCR_MAX_PIDS) {
+			NL_SET_ERR_MSG_ATTR(extack, attr, "more than 4096 processes are asked for");
+			return -E2BIG;
+		}
+	}
 	if (!n)
 		return 0;
-	if (n > MEMFDCR_MAX_PIDS) {
-		NL_SET_ERR_MSG(extack, "more than 4096 processes are asked for");
-		return -E2BIG;
-	}
 	w->pids = kvcalloc(n, sizeof(*w->pids), GFP_KERNEL_ACCOUNT);
 	if (!w->pids)
 		return -ENOMEM;
@@ -160,7 +161,8 @@ static bool descends_from(struct task_struct *process, const struct pid *root)
 	bool descends = false;
 
 	rcu_read_lock();
-	for (;;) {
+	/* one that has been reaped has parents that may be gone; those of a living one live as long as we look */
+	while (pid_alive(process)) {
 		descends = task_tgid(t) == root;
 		parent = rcu_dereference(t->real_parent);
 		if (descends || parent == t || !parent)
@@ -201,30 +203,37 @@ bool memfdcr_walk_covers(const struct memfdcr_walk *w, struct task_struct *proce
 	return false;
 }
 
+/* the next pid, whatever it is; NULL: that was the last. Under RCU. */
+static struct pid *next_pid(struct memfdcr_walk *w)
+{
+	struct pid *pid;
+
+	if (w->pids && !w->outside)
+		return w->next < w->n_pids ? w->pids[w->next++] : NULL;
+	pid = w->next <= INT_MAX ? find_ge_pid(w->next, w->ns) : NULL;
+	if (pid)
+		w->next = pid_nr_ns(pid, w->ns) + 1;
+	return pid;
+}
+
 /* the next one, wherever it belongs, with a reference */
 static struct task_struct *next_process(struct memfdcr_walk *w)
 {
-	struct task_struct *process = NULL;
+	struct task_struct *process;
 	struct pid *pid;
 
-	rcu_read_lock();
-	while (!process) {
-		if (w->pids && !w->outside) {
-			pid = w->next < w->n_pids ? w->pids[w->next++] : NULL;
-		} else {
-			pid = w->next <= INT_MAX ? find_ge_pid(w->next, w->ns) : NULL;
-			if (pid)
-				w->next = pid_nr_ns(pid, w->ns) + 1;
-		}
-		if (!pid)
-			break;
-		process = pid_task(pid, PIDTYPE_TGID);
+	do {
+		rcu_read_lock();
+		pid = next_pid(w);
+		process = pid ? pid_task(pid, PIDTYPE_TGID) : NULL;
 		if (process && process->flags & PF_KTHREAD)
 			process = NULL;
-	}
-	if (process)
-		get_task_struct(process);
-	rcu_read_unlock();
+		if (process)
+			get_task_struct(process);
+		rcu_read_unlock();
+		/* threads and kernel threads have pids, too */
+		cond_resched();
+	} while (pid && !process);
 	return process;
 }
 

@@ -22,16 +22,21 @@
 #include "walk.h"
 #include "watched.h"
 
+/* it is time to let the lock go */
+#define LET_GO 1
+
 /**
  * struct ranges - a dump of ranges under way
- * @ctx: the userfaultfd; only compared
+ * @ctx: the userfaultfd; only compared, so after it has been closed another one of the same memory may be told for it
  * @mm: the address space it watches; pinned
  * @at: address to go on with
+ * @begun: the first message has been told
  */
 struct ranges {
 	const struct userfaultfd_ctx *ctx;
 	struct mm_struct *mm;
 	unsigned long at;
+	bool begun;
 };
 
 /* the userfaultfd behind a descriptor of the sender, with a reference to its file */
@@ -42,6 +47,7 @@ static struct file *find(const struct nlattr *attr, const struct userfaultfd_ctx
 
 	if (!attr) {
 		NL_SET_ERR_MSG(extack, "fd is missing");
+		NL_SET_ERR_ATTR_MISS(extack, NULL, MEMFDCR_A_UFFD_FD);
 		return ERR_PTR(-EINVAL);
 	}
 	file = fget(nla_get_u32(attr));
@@ -138,14 +144,7 @@ put:
 	return err;
 }
 
-/**
- * memfdcr_watched_start() - begin a dump of uffd-get
- * @cb: the dump
- *
- * Context: process context of the sender; sleeps.
- * Return: 0; -EINVAL, -EBADF not a userfaultfd; -ENOMEM.
- */
-int memfdcr_watched_start(struct netlink_callback *cb)
+static int start(struct netlink_callback *cb)
 {
 	const struct userfaultfd_ctx *ctx;
 	struct ranges *r;
@@ -167,11 +166,39 @@ int memfdcr_watched_start(struct netlink_callback *cb)
 	return r ? 0 : -ENOMEM;
 }
 
+/**
+ * memfdcr_watched_start() - begin a dump of uffd-get
+ * @cb: the dump
+ *
+ * Context: process context of the sender; sleeps.
+ * Return: 0; -EINVAL, -EBADF not a userfaultfd; -ENOMEM.
+ */
+int memfdcr_watched_start(struct netlink_callback *cb)
+{
+	return memfdcr_dump_start(cb, start);
+}
+
+static void *message(struct sk_buff *skb, struct netlink_callback *cb)
+{
+	return genlmsg_put(skb, NETLINK_CB(cb->skb).portid, cb->nlh->nlmsg_seq, &memfdcr_family, NLM_F_MULTI,
+			   MEMFDCR_CMD_UFFD_GET);
+}
+
+/* the first call holds a lock that all generic netlink families need, so it says no more than this */
+static int put_first(struct sk_buff *skb, struct netlink_callback *cb, const struct ranges *r)
+{
+	void *msg = message(skb, cb);
+
+	if (!msg || nla_put_u64_64bit(skb, MEMFDCR_A_UFFD_UFFD_ID, memfdcr_id(r->ctx), MEMFDCR_A_UFFD_PAD))
+		return -EMSGSIZE;
+	genlmsg_end(skb, msg);
+	return skb->len;
+}
+
 static int put_range(struct sk_buff *skb, struct netlink_callback *cb, struct vm_area_struct *vma)
 {
 	const struct file *mapped = memfdcr_is_private(vma) ? NULL : vma->vm_file;
-	void *msg = genlmsg_put(skb, NETLINK_CB(cb->skb).portid, cb->nlh->nlmsg_seq, &memfdcr_family, NLM_F_MULTI,
-				MEMFDCR_CMD_UFFD_GET);
+	void *msg = message(skb, cb);
 
 	if (!msg)
 		return -EMSGSIZE;
@@ -190,6 +217,27 @@ static int put_range(struct sk_buff *skb, struct netlink_callback *cb, struct vm
 	return 0;
 }
 
+/* the ranges from r->at on, under the lock; 0: that was all, LET_GO: others want the lock or the processor */
+static int put_ranges(struct sk_buff *skb, struct netlink_callback *cb, struct ranges *r)
+{
+	VMA_ITERATOR(vmi, r->mm, r->at);
+	struct vm_area_struct *vma;
+	bool progress = false;
+	int err = 0;
+
+	for_each_vma(vmi, vma) {
+		r->at = vma->vm_start;
+		if (progress && (need_resched() || mmap_lock_is_contended(r->mm)))
+			return LET_GO;
+		progress = true;
+		if (vma->vm_userfaultfd_ctx.ctx == r->ctx)
+			err = put_range(skb, cb, vma);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
 /**
  * memfdcr_watched_dump() - as many ranges as go into one message buffer
  * @skb: the buffer
@@ -201,26 +249,22 @@ static int put_range(struct sk_buff *skb, struct netlink_callback *cb, struct vm
 int memfdcr_watched_dump(struct sk_buff *skb, struct netlink_callback *cb)
 {
 	struct ranges *r = (struct ranges *)cb->args[0];
-	struct vm_area_struct *vma;
-	int err = 0;
+	int err;
 
+	if (!r->begun) {
+		r->begun = true;
+		return put_first(skb, cb, r);
+	}
 	if (!mmget_not_zero(r->mm))
 		return 0;
-	if (mmap_read_lock_killable(r->mm)) {
+	do {
 		err = -EINTR;
-	} else {
-		VMA_ITERATOR(vmi, r->mm, r->at);
-
-		for_each_vma(vmi, vma) {
-			r->at = vma->vm_start;
-			if (vma->vm_userfaultfd_ctx.ctx != r->ctx)
-				continue;
-			err = put_range(skb, cb, vma);
-			if (err)
-				break;
-		}
+		if (mmap_read_lock_killable(r->mm))
+			break;
+		err = put_ranges(skb, cb, r);
 		mmap_read_unlock(r->mm);
-	}
+		cond_resched();
+	} while (err == LET_GO);
 	mmput(r->mm);
 	if (err == -EMSGSIZE && skb->len)
 		return skb->len;

@@ -735,6 +735,42 @@ TEST_F(uffd, refuses)
 	}
 }
 
+TEST_F(uffd, refuses_without_a_descriptor)
+{
+	struct mnl_socket *sock = request_socket();
+	struct watched got = { 0 };
+
+	for (int dump = 0; dump < 2; dump++) {
+		struct answer answer = (dump ? request_dump : request_do)(sock, MEMFDCR_CMD_UFFD_GET,
+			&(struct attribute){ 0 }, read_watched, &got);
+
+		EXPECT_EQ(-EINVAL, answer.error);
+		EXPECT_NE(0, strlen(answer.message));
+		EXPECT_EQ(MEMFDCR_A_UFFD_FD, answer.missing);
+	}
+	mnl_socket_close(sock);
+}
+
+/* private huge pages are no object's */
+TEST_F(uffd, private_huge_pages)
+{
+	const char *lacks = factory_lacks(HUGE_2M);
+	struct watched got;
+	void *at;
+
+	if (!variant->own || lacks)
+		SKIP(return, "%s", lacks ?: "only its own process can map them");
+	at = mmap(NULL, HUGE_PAGE, PROT_READ | PROT_WRITE,
+		  MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB | MFD_HUGE_2MB, -1, 0);
+	ASSERT_NE(MAP_FAILED, at);
+	ASSERT_EQ(0, uffd_register(self->fd, at, HUGE_PAGE));
+	ASSERT_EQ(0, ask_uffd(self->fd, true, &got).error);
+	ASSERT_EQ(1, got.n_ranges);
+	EXPECT_EQ((unsigned long)at, got.ranges[0].start);
+	EXPECT_FALSE(got.ranges[0].has & 1 << MEMFDCR_A_UFFD_INO);
+	EXPECT_EQ(0, uffd_unregister(self->fd, at, HUGE_PAGE));
+}
+
 TEST_F(uffd, nothing_to_watch_any_more)
 {
 	struct watched got;

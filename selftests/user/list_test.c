@@ -382,6 +382,8 @@ static void test_show_options(void)
 		{ "show 7:x", -EINVAL, 0, 0, 0, 0, NULL },
 		{ "show 7:0x", -EINVAL, 0, 0, 0, 0, NULL },
 		{ "show 7:0x-1", -EINVAL, 0, 0, 0, 0, NULL },
+		{ "show 7:0x0x1", -EINVAL, 0, 0, 0, 0, NULL },
+		{ "show 7:0X1", -EINVAL, 0, 0, 0, 0, NULL },
 		{ "show 7:0x10000000000000000", -EINVAL, 0, 0, 0, 0, NULL },
 		{ "show 7:99999999999", -EINVAL, 0, 0, 0, 0, NULL },
 		{ "show", -EINVAL, 0, 0, 0, 0, NULL },

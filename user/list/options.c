@@ -185,13 +185,11 @@ int list_options_parse(int argc, char **argv, struct list_options *o, char *erro
 
 static bool take_address(const char *p, uint64_t *address)
 {
-	char *rest;
-
-	if (strncmp(p, "0x", 2) || !p[2] || p[2] == '-' || p[2] == '+')
+	if (strncmp(p, "0x", 2) || !p[2] || p[2 + strspn(p + 2, "0123456789abcdefABCDEF")])
 		return false;
 	errno = 0;
-	*address = strtoull(p + 2, &rest, 16);
-	return !errno && !*rest;
+	*address = strtoull(p, NULL, 16);
+	return !errno;
 }
 
 /* PID:FD, PID:0xADDRESS; all else is a path */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The attributes of the request that a dump answers. */
+/* Dumps: the attributes of the request that is answered, and what it is told when it is refused. */
 #ifndef MEMFDCR_COMPAT_WRAPPER_GENETLINK_H
 #define MEMFDCR_COMPAT_WRAPPER_GENETLINK_H
 
@@ -20,6 +20,32 @@ static inline struct nlattr **memfdcr_dump_attrs(struct netlink_callback *cb)
 #else
 	return genl_dumpit_info(cb)->attrs;
 #endif
+}
+
+/**
+ * memfdcr_dump_start() - begin a dump, with a place for a sentence that says why not
+ * @cb: the dump
+ * @start: what begins it, and returns 0 or a negative errno
+ *
+ * Context: within start.
+ * Return: what start is to return.
+ */
+static inline int memfdcr_dump_start(struct netlink_callback *cb, int (*start)(struct netlink_callback *cb))
+{
+	struct netlink_ext_ack extack = { 0 };
+	int err;
+
+	if (cb->extack)
+		return start(cb);
+	/* 6.1 has no such place before dumpit, where it is too late to name an attribute: refuse ourselves */
+	cb->extack = &extack;
+	err = start(cb);
+	cb->extack = NULL;
+	if (!err)
+		return 0;
+	netlink_ack(cb->skb, nlmsg_hdr(cb->skb), err, &extack);
+	/* no second refusal, please */
+	return -EINTR;
 }
 
 #endif
