@@ -22,10 +22,13 @@ static struct method methods[] = {
 	{ "/proc: fd, fdinfo, stat, open, maps, map_files", walk_proc },
 	{ "/proc, with dev and ino as maps has them", walk_maps },
 	{ "pidfd_getfd, fstat, F_GET_SEALS, and maps", take_descriptors },
-	{ "the same, and kcmp", compare_descriptors },
+	{ "the same, and kcmp within each object", compare_descriptors },
+	{ "the same, and kcmp of all memfds", compare_all },
 	{ "the module, 8 KiB receive buffer", ask_module_small },
-	{ "part of the module's: receiving, not looking", ask_without_reading, .is_part = true },
-	{ "part of the module's: objects without holders", ask_objects_only, .is_part = true },
+	{ "of the module's: without reading the messages", ask_without_reading, .is_part = true },
+	{ "of that: without copying them to user space", ask_without_copying, .is_part = true },
+	{ "of the module's: objects without holders", ask_objects_only, .is_part = true },
+	{ "of that: walking, and no object found", ask_for_nothing, .is_part = true },
 };
 
 #define N (sizeof(methods) / sizeof(*methods))

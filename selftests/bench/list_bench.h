@@ -60,11 +60,14 @@ void ask_module_small(pid_t root, struct picture *p);	/* with a receive buffer o
 void walk_proc(pid_t root, struct picture *p);		/* stat() of every mapping's /proc/PID/map_files */
 void walk_maps(pid_t root, struct picture *p);		/* believes what /proc/PID/maps says of dev and ino */
 void take_descriptors(pid_t root, struct picture *p);	/* pidfd_getfd(), fstat(), F_GET_SEALS */
-void compare_descriptors(pid_t root, struct picture *p);	/* and kcmp() */
+void compare_descriptors(pid_t root, struct picture *p);	/* and kcmp() of those of one object */
+void compare_all(pid_t root, struct picture *p);	/* and kcmp() of all of them */
 
 /* parts of ask_module(), for their time; these fill in nothing */
-void ask_objects_only(pid_t root, struct picture *p);
 void ask_without_reading(pid_t root, struct picture *p);
+void ask_without_copying(pid_t root, struct picture *p);
+void ask_objects_only(pid_t root, struct picture *p);
+void ask_for_nothing(pid_t root, struct picture *p);
 
 /* of the last question */
 extern unsigned long asked_messages, asked_bytes, asked_datagrams;

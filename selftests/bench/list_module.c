@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <libmnl/libmnl.h>
 
 #include "../kmod/stream.h"
@@ -47,35 +48,44 @@ static void read_message(const struct nlattr **a, void *arg)
 	}
 }
 
-static void run(pid_t root, size_t size, bool holders, stream_fn *each, struct reading *r)
+static void open_stream(struct stream *s, size_t size)
 {
-	struct stream s;
-
-	errno = -stream_open(&s, size);
+	errno = -stream_open(s, size);
 	if (errno)
 		die("netlink");
-	stream_begin(&s, MEMFDCR_CMD_OBJECT_GET, NLM_F_DUMP);
-	mnl_attr_put_u32(s.request, MEMFDCR_A_OBJECT_TREE, root);
+}
+
+static void begin(struct stream *s, pid_t root, bool holders)
+{
+	stream_begin(s, MEMFDCR_CMD_OBJECT_GET, NLM_F_DUMP);
+	mnl_attr_put_u32(s->request, MEMFDCR_A_OBJECT_TREE, root);
 	if (holders)
-		mnl_attr_put(s.request, MEMFDCR_A_OBJECT_HOLDERS, 0, NULL);
-	errno = -stream_run(&s, each, r);
+		mnl_attr_put(s->request, MEMFDCR_A_OBJECT_HOLDERS, 0, NULL);
+}
+
+static void finish(struct stream *s, stream_fn *each, struct reading *r)
+{
+	errno = -stream_run(s, each, r);
 	if (errno)
-		die(s.message);
-	asked_messages = s.messages;
-	asked_bytes = s.bytes;
-	asked_datagrams = s.datagrams;
-	asked_interrupted = s.interrupted;
-	stream_close(&s);
+		die(s->message);
+	stream_close(s);
 }
 
 /* seals and the size of pages come with the objects, after the holders */
 static void ask(pid_t root, struct picture *p, size_t size)
 {
 	static struct reading r;
+	struct stream s;
 
 	memset(&r, 0, sizeof(r));
 	r.picture = p;
-	run(root, size, true, read_message, &r);
+	open_stream(&s, size);
+	begin(&s, root, true);
+	finish(&s, read_message, &r);
+	asked_messages = s.messages;
+	asked_bytes = s.bytes;
+	asked_datagrams = s.datagrams;
+	asked_interrupted = s.interrupted;
 	for (size_t i = 0; i < p->n; i++) {
 		struct object *o = table_find(&r.table, p->holders[i].dev, p->holders[i].ino);
 
@@ -95,12 +105,46 @@ void ask_module_small(pid_t root, struct picture *p)
 	ask(root, p, 8192);
 }
 
-void ask_objects_only(pid_t root, struct picture *p)
-{
-	run(root, 32768, false, NULL, NULL);
-}
-
 void ask_without_reading(pid_t root, struct picture *p)
 {
-	run(root, 32768, true, NULL, NULL);
+	struct stream s;
+
+	open_stream(&s, 32768);
+	begin(&s, root, true);
+	finish(&s, NULL, NULL);
+}
+
+/* the kernel goes on with messages as large as the first receive buffer was */
+void ask_without_copying(pid_t root, struct picture *p)
+{
+	struct stream s;
+	size_t size = 32768;
+
+	open_stream(&s, size);
+	begin(&s, root, true);
+	if (send(s.sock, s.request, s.request->nlmsg_len, 0) < 0)
+		die("send");
+	while (recv(s.sock, s.buffer, size, MSG_DONTWAIT) >= 0)
+		size = 1;
+	stream_close(&s);
+}
+
+void ask_objects_only(pid_t root, struct picture *p)
+{
+	struct stream s;
+
+	open_stream(&s, 32768);
+	begin(&s, root, false);
+	finish(&s, NULL, NULL);
+}
+
+void ask_for_nothing(pid_t root, struct picture *p)
+{
+	struct stream s;
+
+	open_stream(&s, 32768);
+	begin(&s, root, false);
+	/* the scene has no such objects */
+	mnl_attr_put_u32(s.request, MEMFDCR_A_OBJECT_KINDS, 1U << MEMFDCR_KIND_SECRET);
+	finish(&s, NULL, NULL);
 }

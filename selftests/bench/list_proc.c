@@ -19,7 +19,7 @@
 struct way {
 	bool by_pidfd;			/* take the descriptors; else readlink() and stat() */
 	bool stat_mappings;
-	bool compare;
+	int (*order)(const void *, const void *);	/* that puts descriptors of one open file together */
 };
 
 struct walk {
@@ -219,15 +219,11 @@ static void look_at_process(struct walk *w, pid_t pid)
 	free(children);
 }
 
-/* as CRIU does: only what is the same object can be the same file, and there the kernel's order of files sorts */
+/* the kernel's order of open files */
 static int by_file(const void *a, const void *b)
 {
 	const struct holder *x = *(const struct holder **)a, *y = *(const struct holder **)b;
 
-	if (x->ino != y->ino)
-		return x->ino < y->ino ? -1 : 1;
-	if (x->dev != y->dev)
-		return x->dev < y->dev ? -1 : 1;
 	switch (syscall(SYS_kcmp, x->pid, y->pid, KCMP_FILE, x->fd, y->fd)) {
 	case 0:
 		return 0;
@@ -240,7 +236,19 @@ static int by_file(const void *a, const void *b)
 	}
 }
 
-static void number_files(struct picture *p)
+/* as CRIU does: only what is the same object can be the same file */
+static int by_object_and_file(const void *a, const void *b)
+{
+	const struct holder *x = *(const struct holder **)a, *y = *(const struct holder **)b;
+
+	if (x->ino != y->ino)
+		return x->ino < y->ino ? -1 : 1;
+	if (x->dev != y->dev)
+		return x->dev < y->dev ? -1 : 1;
+	return by_file(a, b);
+}
+
+static void number_files(struct picture *p, int (*order)(const void *, const void *))
 {
 	struct holder **sorted = calloc(p->n, sizeof(*sorted));
 	size_t n = 0;
@@ -249,9 +257,9 @@ static void number_files(struct picture *p)
 		if (p->holders[i].fd >= 0)
 			sorted[n++] = &p->holders[i];
 	}
-	qsort(sorted, n, sizeof(*sorted), by_file);
+	qsort(sorted, n, sizeof(*sorted), order);
 	for (size_t i = 0; i < n; i++)
-		sorted[i]->file = i && !by_file(&sorted[i - 1], &sorted[i]) ? sorted[i - 1]->file : i + 1;
+		sorted[i]->file = i && !order(&sorted[i - 1], &sorted[i]) ? sorted[i - 1]->file : i + 1;
 	free(sorted);
 	p->has_files = true;
 }
@@ -265,8 +273,8 @@ static void walk(pid_t root, struct picture *p, struct way way)
 	w.picture = p;
 	learn_devs(&w);
 	look_at_process(&w, root);
-	if (way.compare)
-		number_files(p);
+	if (way.order)
+		number_files(p, way.order);
 }
 
 void walk_proc(pid_t root, struct picture *p)
@@ -286,5 +294,10 @@ void take_descriptors(pid_t root, struct picture *p)
 
 void compare_descriptors(pid_t root, struct picture *p)
 {
-	walk(root, p, (struct way){ .by_pidfd = true, .compare = true });
+	walk(root, p, (struct way){ .by_pidfd = true, .order = by_object_and_file });
+}
+
+void compare_all(pid_t root, struct picture *p)
+{
+	walk(root, p, (struct way){ .by_pidfd = true, .order = by_file });
 }

@@ -10,7 +10,7 @@
 #include <linux/netlink.h>
 #include <linux/memfdcr.h>
 
-#define STREAM_ATTRIBUTES 64		/* more than any of the module's sets has */
+#define STREAM_ATTRIBUTES 40		/* more than any of the module's sets has */
 _Static_assert(MEMFDCR_A_OBJECT_MAX < STREAM_ATTRIBUTES && MEMFDCR_A_HOLDER_MAX < STREAM_ATTRIBUTES, "");
 
 /* one socket and what is asked over it */
