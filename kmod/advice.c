@@ -12,7 +12,12 @@
  * be told, and need not be: the range of a noted MADV_REMOVE is certain to be punched (the kernel checks before it
  * raises the event), and a MADV_DONTNEED that runs into it promises nothing about the bytes. Both then count as
  * MADV_REMOVE. So does, harmlessly, a later event on a range whose MADV_REMOVE was killed before its event was read.
+ *
+ * One system call raises no event and needs one badly: remap_file_pages() maps the same memory anew, and nobody watches
+ * the new mapping. A process with missing pages that calls it is killed before it does anything, by a third probe.
  */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
 #include <linux/compat.h>
 #include <linux/fs.h>
 #include <linux/hash.h>
@@ -22,6 +27,7 @@
 #include <linux/mman.h>
 #include <linux/mutex.h>
 #include <linux/sched.h>
+#include <linux/sched/signal.h>
 #include <linux/sched/task_stack.h>
 #include <linux/spinlock.h>
 #include <linux/userfaultfd_k.h>
@@ -206,8 +212,66 @@ static int madvise_left(struct kretprobe_instance *ri, struct pt_regs *regs)
 	return 0;
 }
 
+/* whether pages may be missing in the current address space; under the lock */
+static bool is_guarded(void)
+{
+	const struct memfdcr_advice *a;
+	int bucket;
+
+	hash_for_each(known, bucket, a, node)
+		if (a->ctx->mm == current->mm && !READ_ONCE(a->complete))
+			return true;
+	return false;
+}
+
+/* remap_file_pages() is entered. It begins by waiting for a lock, which whoever is being killed does not get. */
+static int remap_entered(struct kprobe *kp, struct pt_regs *regs)
+{
+	unsigned long flags;
+	bool guarded;
+
+	raw_spin_lock_irqsave(&lock, flags);
+	guarded = is_guarded();
+	raw_spin_unlock_irqrestore(&lock, flags);
+	if (!guarded)
+		return 0;
+	pr_warn("%s[%d] calls remap_file_pages() with pages missing, killed\n", current->comm, task_tgid_nr(current));
+	send_sig(SIGKILL, current, 1);
+	return 0;
+}
+
 static struct kprobe remove_probe;
 static struct kretprobe madvise_probe;
+/* one for each system call table that the kernel has */
+static const char *const remap_symbols[] = { "__x64_sys_remap_file_pages", "__ia32_sys_remap_file_pages" };
+static struct kprobe remap_probes[ARRAY_SIZE(remap_symbols)];
+
+static void remap_probes_unregister(unsigned int n)
+{
+	while (n--)
+		if (remap_probes[n].addr)
+			unregister_kprobe(&remap_probes[n]);
+}
+
+static int remap_probes_register(void)
+{
+	unsigned int i;
+	int err;
+
+	for (i = 0; i < ARRAY_SIZE(remap_probes); i++) {
+		remap_probes[i] = (struct kprobe){ .symbol_name = remap_symbols[i], .pre_handler = remap_entered };
+		err = register_kprobe(&remap_probes[i]);
+		/* a kernel without the system call, or without that table */
+		if (err == -ENOENT)
+			remap_probes[i].addr = NULL;
+		else if (err)
+			goto fail;
+	}
+	return 0;
+fail:
+	remap_probes_unregister(i);
+	return err;
+}
 
 static int probes_register(void)
 {
@@ -227,12 +291,22 @@ static int probes_register(void)
 		return err;
 	err = register_kprobe(&remove_probe);
 	if (err)
-		unregister_kretprobe(&madvise_probe);
+		goto err_remove;
+	err = remap_probes_register();
+	if (err)
+		goto err_remap;
+	return 0;
+
+err_remap:
+	unregister_kprobe(&remove_probe);
+err_remove:
+	unregister_kretprobe(&madvise_probe);
 	return err;
 }
 
 static void probes_unregister(void)
 {
+	remap_probes_unregister(ARRAY_SIZE(remap_probes));
 	unregister_kprobe(&remove_probe);
 	unregister_kretprobe(&madvise_probe);
 	/* nobody tells any more when what is under way ends; a worker without a note counts as not known */

@@ -25,12 +25,14 @@ struct memfdcr_event {
  * @node: in the table of all
  * @ctx: the userfaultfd
  * @lost: an event could not be noted; from then on nothing is certain
+ * @complete: no page is missing any more
  * @events: those on their way; a thread has at most one
  */
 struct memfdcr_advice {
 	struct hlist_node node;
 	const struct userfaultfd_ctx *ctx;
 	bool lost;
+	bool complete;
 	struct memfdcr_event events[MEMFDCR_EVENTS];
 };
 

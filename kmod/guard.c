@@ -274,6 +274,7 @@ int memfdcr_guard_complete(struct file *file)
 	if (file->f_op != &guard_fops)
 		return -EINVAL;
 	WRITE_ONCE(g->complete, true);
+	WRITE_ONCE(g->advice.complete, true);
 	return 0;
 }
 

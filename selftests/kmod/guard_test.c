@@ -568,4 +568,42 @@ TEST_F(guard, module_is_in_use)
 	EXPECT_EQ(EAGAIN, errno);	/* what rmmod calls "in use" */
 }
 
+/* maps its missing memory anew, where nobody watches, and looks */
+static int map_anew(void *arg)
+{
+	while (board->step != 1)
+		usleep(1000);
+	if (syscall(SYS_remap_file_pages, region, 4 * PAGE, 0, 8, 0))
+		return errno;
+	look(0);
+	return 0;
+}
+
+TEST_F(guard, remap_file_pages)
+{
+	watch(_metadata, self, map_anew, NULL);
+	ASSERT_EQ(0, uffd_register(self->uffd, region, PAGES * PAGE));
+	board->step = 1;
+	EXPECT_KILLED(self->pid);
+	self->pid = 0;
+	EXPECT_EQ(0, board->zeros);
+	EXPECT_EQ(0, board->reads);
+}
+
+/* as ever for everybody else, while others are guarded, and for the guarded when all is there */
+TEST_F(guard, remap_file_pages_elsewhere)
+{
+	pid_t other;
+
+	watch(_metadata, self, map_anew, NULL);
+	ASSERT_EQ(0, uffd_register(self->uffd, region, PAGES * PAGE));
+	other = process_start(map_anew, NULL);
+	ASSERT_EQ(0, uffd_fill(self->uffd, region, PAGES * PAGE));
+	ASSERT_EQ(0, uffd_complete(self->uffd).error);
+	board->step = 1;
+	EXPECT_EQ(0, process_end(self->pid, LONG));
+	EXPECT_EQ(0, process_end(other, LONG));
+	self->pid = 0;
+}
+
 TEST_HARNESS_MAIN

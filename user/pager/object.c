@@ -210,9 +210,9 @@ int object_copy(struct pager *p, struct object *o, uint64_t first, uint64_t coun
 		switch (err) {
 		case EEXIST:
 			/*
-			 * Only the pager fills registered mappings, so this page came past it: remap_file_pages() has made
-			 * a mapping that nobody watches, or somebody privileged used the object's own file. Whoever it was
-			 * may have seen zeros, and nobody knows which bytes are right now.
+			 * Only the pager fills registered mappings, so this page came past it: there is a mapping that
+			 * nobody watches, or somebody privileged used the object's own file. Whoever it was may have seen
+			 * zeros, and nobody knows which bytes are right now.
 			 */
 			p->stats.bytes_found += PAGER_PAGE;
 			if (p->running) {
