@@ -24,6 +24,7 @@ help:
 	@echo 'make demo          see a PostgreSQL come back lazily, in a virtual machine'
 	@echo 'make check         run every test; ends with "N passed, N failed"'
 	@echo 'make check-host    run those that need no virtual machine'
+	@echo 'make bench         measure the dump against /proc (in a virtual machine), and the pager (here)'
 	@echo 'make clean         remove what was built'
 
 user:
@@ -62,8 +63,11 @@ check:
 check-host:
 	selftests/check host
 
+bench:
+	selftests/bench/run
+
 clean:
 	rm -rf build
 	+[ ! -e kmod/main.o ] || $(MAKE) -C $(KDIR) M=$(CURDIR) clean
 
-.PHONY: all help user module install dkms-install dkms-uninstall demo check check-host clean
+.PHONY: all help user module install dkms-install dkms-uninstall demo check check-host bench clean

@@ -54,6 +54,38 @@ static int show_holders(struct genl *g, const struct show_options *o, const stru
 	return ret ? report_error(false, EXIT_FAILED, "cannot print: %s", strerror(-ret)) : report_end(EXIT_DONE);
 }
 
+/*
+ * The module wants a capability for what is another process's; but our own descriptor of it needs none, and the kernel
+ * gives one to who may trace the process.
+ */
+static int open_descriptor(const struct object_ref *ref)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%u/fd/%u", ref->pid, ref->fd);
+	return open(path, O_PATH | O_CLOEXEC);
+}
+
+/* the object and its extents; *fd: a descriptor that was opened for that, or -1 */
+static int get(struct genl *g, struct object_ref *ref, struct object *object, struct extents *extents, int *fd)
+{
+	int ret = genl_object_get(g, ref, object);
+
+	if (ret == -EPERM && ref->by == REF_TARGET_FD) {
+		*fd = open_descriptor(ref);
+		if (*fd < 0)
+			return ret;
+		*ref = (struct object_ref){ .by = REF_FD, .fd = *fd };
+		ret = genl_object_get(g, ref, object);
+	}
+	if (ret)
+		return ret;
+	ret = genl_extents_get(g, ref, extents);
+	if (ret)
+		genl_object_free(object);
+	return ret;
+}
+
 static int show(struct genl *g, struct show_options *o)
 {
 	struct extents extents = { 0 };
@@ -66,12 +98,7 @@ static int show(struct genl *g, struct show_options *o)
 			return report_error(o->json, EXIT_FAILED, "%s: %s", o->path, strerror(errno));
 		o->ref.fd = fd;
 	}
-	ret = genl_object_get(g, &o->ref, &object);
-	if (!ret) {
-		ret = genl_extents_get(g, &o->ref, &extents);
-		if (ret)
-			genl_object_free(&object);
-	}
+	ret = get(g, &o->ref, &object, &extents, &fd);
 	/* from here on it would be one more holder of the object */
 	if (fd >= 0)
 		close(fd);

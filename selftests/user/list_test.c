@@ -18,23 +18,23 @@
 #define NAME "new\nline \\ \xff\xc3\xa9\x1b[31m"	/* a newline, a byte that is not UTF-8, an e acute, an escape */
 
 static const struct holder holders[] = {
-	{ .id = { 7, 1, 5, 3 }, .pid = 10, .tid = 12, .file_id = 0xfedcba9876543210, .fd = 3,
+	{ .object = 7, .pid = 10, .tid = 12, .file_id = 0xfedcba9876543210, .fd = 3,
 	  .flags = O_RDWR | O_LARGEFILE, .position = UINT64_MAX, .cloexec = true },
-	{ .id = { 7, 1, 5, 3 }, .pid = 10, .is_mapping = true, .file_id = 1, .start = 0x7f0000000000,
+	{ .object = 7, .pid = 10, .is_mapping = true, .file_id = 1, .start = 0x7f0000000000,
 	  .end = 0x7f0000002000, .offset = 4096, .prot = PROT_READ | PROT_WRITE, .shared = true, .may_write = true,
 	  .has_uffd = true, .uffd_id = 0xabc, .uffd_modes = 5 },
-	{ .id = { 7, 1, 5, 3 }, .pid = 11, .fd = 0, .flags = O_PATH },
-	{ .id = { 7, 1, 5, 3 }, .pid = 9, .outside = true, .is_mapping = true, .start = 0x1000, .end = 0x2000,
+	{ .object = 7, .pid = 11, .fd = 0, .flags = O_PATH },
+	{ .object = 7, .pid = 9, .outside = true, .is_mapping = true, .start = 0x1000, .end = 0x2000,
 	  .prot = PROT_EXEC, .locked = true },
 };
 
 static struct object objects[] = {
-	{ .id = { 7, 1, 5, 3 }, .kind = MEMFDCR_KIND_MEMFD, .name = (char *)NAME, .size = UINT64_MAX,
-	  .allocated = 1ull << 63, .swapped = 1536, .page_size = 4096, .has_seals = true,
+	{ .id = 7, .dev = 1, .ino = 5, .generation = 3, .kind = MEMFDCR_KIND_MEMFD, .name = (char *)NAME,
+	  .size = UINT64_MAX, .allocated = 1ull << 63, .swapped = 1536, .page_size = 4096, .has_seals = true,
 	  .seals = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_FUTURE_WRITE | 0x20 | 0x400,
 	  .mode = 0777, .uid = 1000, .gid = UINT32_MAX, .descriptors = 2, .mappings = 2, .outside_holders = 1,
 	  .unexplained = 2, .holders = holders, .n_holders = 4 },
-	{ .id = { 8, 0xffffffff, UINT64_MAX, 0 }, .kind = MEMFDCR_KIND_SECRET, .size = 0, .mode = 0, .page_size = 1 << 30,
+	{ .id = UINT64_MAX, .dev = 0xffffffff, .ino = UINT64_MAX, .kind = MEMFDCR_KIND_SECRET, .page_size = 1 << 30,
 	  .hugetlb = true, .noexec = true, .sealing_allowed = true },
 };
 
@@ -151,7 +151,8 @@ static void test_sizes(void)
 
 #define JSON_OBJECT \
 	"{\"kind\":\"memfd\",\"name\":\"new\\nline \\\\ \xef\xbf\xbd\xc3\xa9\\u001b[31m\",\"dev\":\"0:1\",\"ino\":5," \
-	"\"generation\":3,\"size\":18446744073709551615,\"allocated\":9223372036854775808,\"swapped\":1536," \
+	"\"generation\":3,\"id\":\"0x7\"," \
+	"\"size\":18446744073709551615,\"allocated\":9223372036854775808,\"swapped\":1536," \
 	"\"seals\":[\"seal\",\"shrink\",\"grow\",\"write\",\"future-write\",\"exec\",\"0x400\"],\"sealing\":false," \
 	"\"noexec\":false,\"hugetlb\":false,\"page_size\":4096,\"mode\":\"0777\",\"uid\":1000,\"gid\":4294967295," \
 	"\"descriptors\":2,\"mappings\":2,\"unexplained\":2,\"holders\":[" \
@@ -176,7 +177,8 @@ static void test_json(void)
 		  "\"end\":\"0x2000\",\"offset\":0,\"prot\":\"--x\",\"shared\":false,\"locked\":true,"
 		  "\"may_write\":false,\"uffd\":null}]},\n"
 		  "{\"kind\":\"secret\",\"name\":null,\"dev\":\"4095:1048575\",\"ino\":18446744073709551615,"
-		  "\"generation\":0,\"size\":0,\"allocated\":0,\"swapped\":0,\"seals\":null,\"sealing\":true,"
+		  "\"generation\":0,\"id\":\"0xffffffffffffffff\","
+		  "\"size\":0,\"allocated\":0,\"swapped\":0,\"seals\":null,\"sealing\":true,"
 		  "\"noexec\":true,\"hugetlb\":true,\"page_size\":1073741824,\"mode\":\"0000\",\"uid\":0,\"gid\":0,"
 		  "\"descriptors\":0,\"mappings\":0,\"unexplained\":0,\"holders\":[],\"outside\":[]}\n"
 		  "],\"hidden\":4,\"consistent\":true}\n"), "JSON of a list");

@@ -163,9 +163,13 @@ static void test_snapshot(void)
 {
 	struct snapshot s = { 0 };
 	const struct object *o;
+	struct nlmsghdr *nlh;
 	bool interrupted;
 
 	begin();
+	nlh = data_message();
+	mnl_attr_put_u64(nlh, MEMFDCR_A_OBJECT_TIME, 1);
+	end(nlh);
 	put_mapping(5, 20, 0x7000);
 	put_descriptor(5, 10, 4, true);
 	put_descriptor(6, 20, 1, false);
@@ -181,8 +185,8 @@ static void test_snapshot(void)
 	if (!TAP_OK(s.n_objects == 3 && s.n_holders == 5 && s.hidden == 12, "objects, holders, and those hidden"))
 		return;
 	o = &s.objects[0];
-	TAP_OK(o->kind == MEMFDCR_KIND_MEMFD && !strcmp(o->name, "ring") && o->id.dev == 1 && o->id.ino == 5 &&
-	       o->id.generation == 3, "kind, name and identity");
+	TAP_OK(o->kind == MEMFDCR_KIND_MEMFD && !strcmp(o->name, "ring") && o->id == UINT64_MAX - 5 && o->dev == 1 &&
+	       o->ino == 5 && o->generation == 3, "kind, name and identity");
 	TAP_OK(o->size == UINT64_MAX && o->allocated == 1ull << 63 && o->swapped == 4096 && o->page_size == 2 << 20,
 	       "sizes, the largest there are");
 	TAP_OK(o->has_seals && !o->seals && o->sealing_allowed && !o->noexec && o->hugetlb, "seals and flags");
@@ -213,7 +217,7 @@ static void test_many(void)
 	}
 	snapshot_join(&s);
 	for (i = 0; i < n; i++)
-		bad += s.objects[i].n_holders != 1 || s.objects[i].holders->id.ino != i;
+		bad += s.objects[i].n_holders != 1 || s.objects[i].holders->object != UINT64_MAX - i;
 	TAP_OK(s.n_objects == n && !bad, "%u objects find their holders", n);
 	genl_snapshot_free(&s);
 }
@@ -306,7 +310,7 @@ static void test_do(void)
 	begin();
 	put_object(5, "x\xff\n");
 	put_error(0, NLM_F_CAPPED, NULL, -1);
-	TAP_OK(!take(object_reply, &o, NULL) && o.id.ino == 5 && !strcmp(o.name, "x\xff\n"), "one object, of any name");
+	TAP_OK(!take(object_reply, &o, NULL) && o.ino == 5 && !strcmp(o.name, "x\xff\n"), "one object, of any name");
 	genl_object_free(&o);
 	TAP_OK(!o.name, "freed");
 }
@@ -318,6 +322,9 @@ static void test_extents(void)
 	int i;
 
 	begin();
+	nlh = data_message();
+	mnl_attr_put_u64(nlh, MEMFDCR_A_EXTENTS_SIZE, 12000);
+	end(nlh);
 	for (i = 0; i < 3; i++) {
 		nlh = data_message();
 		mnl_attr_put_u64(nlh, MEMFDCR_A_EXTENTS_START, i * 4096);

@@ -21,8 +21,9 @@
 		v->number = row->of->field;							\
 	}
 
-FIELD(get_ino, object, id.ino, VALUE_NUMBER)
-FIELD(get_generation, object, id.generation, VALUE_NUMBER)
+FIELD(get_id, object, id, VALUE_ADDRESS)
+FIELD(get_ino, object, ino, VALUE_NUMBER)
+FIELD(get_generation, object, generation, VALUE_NUMBER)
 FIELD(get_size, object, size, VALUE_SIZE)
 FIELD(get_allocated, object, allocated, VALUE_SIZE)
 FIELD(get_swapped, object, swapped, VALUE_SIZE)
@@ -73,7 +74,7 @@ static void get_name(const struct row *row, struct value *v)
 
 static void get_dev(const struct row *row, struct value *v)
 {
-	uint32_t dev = row->object->id.dev;
+	uint32_t dev = row->object->dev;
 
 	snprintf(v->buffer, sizeof(v->buffer), "%u:%u", major(dev), minor(dev));
 	set_text(v, v->buffer);
@@ -163,6 +164,7 @@ const struct column columns[] = {
 	{ "INO", OF_OBJECT | ALIGN_RIGHT, get_ino, "inode number" },
 	{ "GENERATION", OF_OBJECT | ALIGN_RIGHT, get_generation,
 	  "tells apart objects that had the same inode number one after the other" },
+	{ "ID", OF_OBJECT, get_id, "number that no other object has as long as it exists" },
 	{ "SIZE", OF_OBJECT | ALIGN_RIGHT, get_size, "size in bytes" },
 	{ "ALLOCATED", OF_OBJECT | ALIGN_RIGHT, get_allocated, "bytes that are not holes, in memory or swapped out" },
 	{ "SWAPPED", OF_OBJECT | ALIGN_RIGHT, get_swapped, "bytes of these that are swapped out" },

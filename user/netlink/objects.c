@@ -107,22 +107,15 @@ static int no_memory(void)
 	return genl_fail(ENOMEM, "out of memory");
 }
 
-static struct object_id id_of(const struct nlattr **tb)
-{
-	return (struct object_id){
-		.number = u64(tb[MEMFDCR_A_OBJECT_ID]),
-		.dev = u32(tb[MEMFDCR_A_OBJECT_DEV]),
-		.ino = u64(tb[MEMFDCR_A_OBJECT_INO]),
-		.generation = u32(tb[MEMFDCR_A_OBJECT_GENERATION]),
-	};
-}
-
 static int parse_object(const struct nlattr **tb, struct object *o)
 {
 	const struct nlattr *name = tb[MEMFDCR_A_OBJECT_NAME];
 
 	*o = (struct object){
-		.id = id_of(tb),
+		.id = u64(tb[MEMFDCR_A_OBJECT_ID]),
+		.dev = u32(tb[MEMFDCR_A_OBJECT_DEV]),
+		.ino = u64(tb[MEMFDCR_A_OBJECT_INO]),
+		.generation = u32(tb[MEMFDCR_A_OBJECT_GENERATION]),
 		.kind = u32(tb[MEMFDCR_A_OBJECT_KIND]),
 		.size = u64(tb[MEMFDCR_A_OBJECT_SIZE]),
 		.allocated = u64(tb[MEMFDCR_A_OBJECT_ALLOCATED]),
@@ -159,7 +152,7 @@ static int parse_holder(const struct nlattr **object, struct holder *h)
 	if (!tb[MEMFDCR_A_HOLDER_PID] || (!tb[MEMFDCR_A_HOLDER_FD] && !tb[MEMFDCR_A_HOLDER_START]))
 		return malformed();
 	*h = (struct holder){
-		.id = id_of(object),
+		.object = u64(object[MEMFDCR_A_OBJECT_ID]),
 		.pid = u32(tb[MEMFDCR_A_HOLDER_PID]),
 		.tid = u32(tb[MEMFDCR_A_HOLDER_TID]),
 		.outside = tb[MEMFDCR_A_HOLDER_OUTSIDE],
@@ -192,8 +185,7 @@ static int parse_message(const struct nlmsghdr *nlh, const struct nlattr **tb)
 		return malformed();
 	if (tb[MEMFDCR_A_OBJECT_TIME])
 		return 0;
-	if (!tb[MEMFDCR_A_OBJECT_ID] || !tb[MEMFDCR_A_OBJECT_DEV] || !tb[MEMFDCR_A_OBJECT_INO] ||
-	    (!tb[MEMFDCR_A_OBJECT_KIND] && !tb[MEMFDCR_A_OBJECT_HOLDER]))
+	if (!tb[MEMFDCR_A_OBJECT_ID] || (!tb[MEMFDCR_A_OBJECT_KIND] && !tb[MEMFDCR_A_OBJECT_HOLDER]))
 		return malformed();
 	return 0;
 }
@@ -256,20 +248,10 @@ int snapshot_reply(const struct nlmsghdr *nlh, void *data)
 
 #define COMPARE(a, b) (((a) > (b)) - ((a) < (b)))
 
-static int compare_ids(const struct object_id *a, const struct object_id *b)
-{
-	/* what stat() shows first, for people; the number alone says whether it is the same */
-	int order = COMPARE(a->dev, b->dev);
-
-	if (!order)
-		order = COMPARE(a->ino, b->ino);
-	return order ? order : COMPARE(a->number, b->number);
-}
-
 static int compare_holders(const void *left, const void *right)
 {
 	const struct holder *a = left, *b = right;
-	int order = compare_ids(&a->id, &b->id);
+	int order = COMPARE(a->object, b->object);
 
 	if (!order)
 		order = COMPARE(a->outside, b->outside);
@@ -284,15 +266,15 @@ static int compare_holders(const void *left, const void *right)
 	return order ? order : COMPARE(a->start, b->start);
 }
 
-/* the first of the sorted holders that belongs to id or to an object behind it */
-static size_t first_holder(const struct snapshot *s, const struct object_id *id)
+/* the first of the sorted holders that belongs to the object with this id or to one behind it */
+static size_t first_holder(const struct snapshot *s, uint64_t id)
 {
 	size_t low = 0, high = s->n_holders;
 
 	while (low < high) {
 		size_t middle = low + (high - low) / 2;
 
-		if (compare_ids(&s->holders[middle].id, id) < 0)
+		if (s->holders[middle].object < id)
 			low = middle + 1;
 		else
 			high = middle;
@@ -309,9 +291,9 @@ void snapshot_join(struct snapshot *s)
 		qsort(s->holders, s->n_holders, sizeof(*s->holders), compare_holders);
 	for (i = 0; i < s->n_objects; i++) {
 		struct object *o = &s->objects[i];
-		size_t first = first_holder(s, &o->id), end = first;
+		size_t first = first_holder(s, o->id), end = first;
 
-		while (end < s->n_holders && !compare_ids(&s->holders[end].id, &o->id))
+		while (end < s->n_holders && s->holders[end].object == o->id)
 			end++;
 		o->holders = s->holders + first;
 		o->n_holders = end - first;
@@ -337,9 +319,8 @@ static int take_once(struct genl *g, const struct scope *scope, struct snapshot 
 		mnl_attr_put(nlh, MEMFDCR_A_OBJECT_HOLDERS, 0, NULL);
 	if (scope->outside)
 		mnl_attr_put(nlh, MEMFDCR_A_OBJECT_OUTSIDE, 0, NULL);
-	if (scope->only) {
-		mnl_attr_put_u64(nlh, MEMFDCR_A_OBJECT_ID, scope->only->number);
-	}
+	if (scope->only)
+		mnl_attr_put_u64(nlh, MEMFDCR_A_OBJECT_ID, *scope->only);
 	ret = genl_dump(g, nlh, snapshot_reply, s, &interrupted);
 	s->consistent = !interrupted;
 	return ret;

@@ -12,16 +12,9 @@
 
 #define OBJECTS_MAX_PIDS 4096	/* in one request */
 
-struct object_id {
-	uint64_t number;	/* the module's; alone tells objects apart */
-	uint32_t dev;		/* as st_dev */
-	uint64_t ino;
-	uint32_t generation;
-};
-
 /* a descriptor or a mapping of an object */
 struct holder {
-	struct object_id id;	/* of the object */
+	uint64_t object;	/* its id */
 	uint32_t pid;
 	uint32_t tid;		/* 0: the process's first thread */
 	bool outside;		/* of what was asked for */
@@ -45,7 +38,10 @@ struct holder {
 };
 
 struct object {
-	struct object_id id;
+	uint64_t id;		/* the module's: what stat() shows need not be unique */
+	uint32_t dev;		/* as st_dev */
+	uint64_t ino;
+	uint32_t generation;
 	uint32_t kind;		/* MEMFDCR_KIND_; one that we do not know is possible */
 	char *name;		/* any bytes; NULL: none */
 	uint64_t size, allocated, swapped, page_size;	/* bytes */
@@ -77,7 +73,7 @@ struct scope {
 	uint32_t tree;
 	bool holders;		/* with the holders */
 	bool outside;		/* look for holders in all other processes, too */
-	const struct object_id *only;	/* this object; NULL: all */
+	const uint64_t *only;	/* the object with this id; NULL: all */
 };
 
 /* one object, by something that leads to it */
