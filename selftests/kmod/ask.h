@@ -48,7 +48,7 @@ static inline void holders(struct __test_metadata *_metadata, const struct attri
 	dump(_metadata, MEMFDCR_CMD_HOLDER_GET, attributes, false, held);
 }
 
-/* pids behind a pointer that counts them; ends the list of attributes */
+/* makes a list of n attributes of one type, with its end: room for one more is needed */
 static inline void list_pids(struct attribute *attributes, int type, const pid_t *pids, size_t n)
 {
 	for (size_t i = 0; i < n; i++)

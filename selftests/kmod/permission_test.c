@@ -708,8 +708,8 @@ TEST_F(permission, outer_pid_namespace)
 			       &got).error);
 	EXPECT_TRUE(shows(&got, pid));
 	held_free(&got);
-	ASSERT_EQ(0, held_dump(NULL, MEMFDCR_CMD_HOLDER_GET, LIST({ MEMFDCR_A_HOLDER_TREE, 4, getpid() }, LOOK_AT(self)),
-			       &got).error);
+	ASSERT_EQ(0, held_dump(NULL, MEMFDCR_CMD_HOLDER_GET,
+			       LIST({ MEMFDCR_A_HOLDER_TREE, 4, getpid() }, LOOK_AT(self)), &got).error);
 	EXPECT_TRUE(shows(&got, pid));
 	kill(pid, SIGKILL);
 	waitpid(pid, NULL, 0);

@@ -238,7 +238,8 @@ static int count_parts(struct __test_metadata *_metadata)
 }
 
 #define DUMPS 16
-#define ALLOWED_KB (DUMPS * 512)	/* buffers that wait to be read, tables; 64,000 holders would be ten times that */
+/* buffers that wait to be read, and tables; remembering 64,000 holders would take ten times that */
+#define ALLOWED_KB (DUMPS * 512)
 
 TEST_F_TIMEOUT(scale, memory_is_bounded_and_nothing_stays, 900)
 {
