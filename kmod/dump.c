@@ -401,6 +401,10 @@ static int read_filter(struct filter *f, const struct nlattr *kinds, const struc
 				    "an object is named by dev and ino together, and then perhaps generation");
 		return -EINVAL;
 	}
+	if (kinds && !nla_get_u32(kinds)) {
+		NL_SET_ERR_MSG_ATTR(extack, kinds, "no kind of object is asked for");
+		return -EINVAL;
+	}
 	*f = (struct filter){
 		.kinds = kinds ? nla_get_u32(kinds) : 0,
 		.one = ino,
