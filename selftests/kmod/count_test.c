@@ -798,6 +798,7 @@ TEST_F_TIMEOUT(counted, object_get_refuses, 120)
 		{ UNKNOWN_KINDS, true, A(KINDS), 0, 0, LIST({ A(KINDS), 4, 1 }) },
 		{ UNKNOWN_KINDS, true, A(KINDS), 0, 0, LIST({ A(KINDS), 4, 1 << (MEMFDCR_KIND_SECRET + 1) }) },
 		{ UNKNOWN_KINDS, true, A(KINDS), 0, 0, LIST({ A(KINDS), 4, -1 }) },
+		{ 0, true, A(KINDS), 0, 0, LIST({ A(KINDS), 4, 0 }) },
 		{ TOO_MANY, true, A(PID), 0, 0, many },
 		{ UNKNOWN, true, A(MAX) + 1, 0, 0, LIST({ A(MAX) + 1, 4, 0 }) },
 		{ UNKNOWN, false, A(MAX) + 1, 0, 0, LIST(OF_FD(self->fd), { A(MAX) + 1, 4, 0 }) },
