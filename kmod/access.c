@@ -157,13 +157,12 @@ static bool is_leader(struct task_struct *process)
 	return pid_alive(process) && READ_ONCE(process->group_leader) == process;
 }
 
+/* execve() may hang, on a file system of somebody's own: whoever asks does not wait for long, and for that even less */
 static int lock_exec(struct memfdcr_access *access, struct rw_semaphore *lock)
 {
-	unsigned int tries;
+	unsigned int tries = access->may_wait ? 1000 : 50;
 
-	if (access->may_wait)
-		return down_read_killable(lock);
-	for (tries = 0; tries < 50; tries++) {
+	while (tries--) {
 		if (down_read_trylock(lock))
 			return 0;
 		if (fatal_signal_pending(current))
@@ -182,7 +181,7 @@ static int lock_exec(struct memfdcr_access *access, struct rw_semaphore *lock)
  *
  * Context: process context; sleeps, killable.
  * Return: 0, memfdcr_access_unlock() when done; -EPERM it may not be seen; -ESRCH it has gone, or another thread has
- * taken its place by execve(); -EBUSY it is in execve() and the request may not wait; -EINTR killed.
+ * taken its place by execve(); -EBUSY it is in execve() for too long; -EINTR killed.
  */
 int memfdcr_access_lock(struct memfdcr_access *access, struct task_struct *process)
 {

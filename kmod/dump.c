@@ -55,6 +55,7 @@ struct filter {
  * @stage: what is being done
  * @process: being visited; with a reference
  * @visit: how far
+ * @visits: number of this visit, from 1 on; unlike addresses, numbers are not used twice
  * @moved: a process ran while it was looked at
  * @next: object to be told next
  * @skb: the message being filled
@@ -69,6 +70,7 @@ struct dump {
 	enum stage stage;
 	struct task_struct *process;
 	struct memfdcr_visit visit;
+	unsigned long visits;
 	bool moved;
 	struct list_head *next;
 	struct sk_buff *skb;
@@ -165,7 +167,7 @@ static int found(void *data, const struct memfdcr_holder *h)
 static int wants_table(void *data, const void *table, pid_t tid)
 {
 	struct dump *d = data;
-	int first = memfdcr_tally_mark(&d->tally, table, d->process, (void *)(long)tid);
+	int first = memfdcr_tally_mark(&d->tally, table, (void *)d->visits, (void *)(long)tid);
 
 	return first < 0 ? first : first != MEMFDCR_FIRST_OTHER;
 }
@@ -207,9 +209,12 @@ static int visit_process(struct dump *d)
 	do {
 		err = memfdcr_access_lock(&d->walk.access, d->process);
 	} while (err == -ESRCH && follow(d));
-	if (err == -EPERM)
-		d->walk.hidden++;
-	if (err == -EPERM || err == -ESRCH)
+	if (err == -EPERM || err == -EBUSY)
+		d->walk.hidden[d->stage == OUTSIDE]++;
+	/* what it has is not known, so the answer is not of one moment */
+	if (err == -EBUSY)
+		d->walk.ran = true;
+	if (err == -EPERM || err == -EBUSY || err == -ESRCH)
 		return 0;
 	if (err)
 		return err;
@@ -230,6 +235,7 @@ static int visit_processes(struct dump *d)
 			if (IS_ERR_OR_NULL(process))
 				return PTR_ERR_OR_ZERO(process);
 			d->process = process;
+			d->visits++;
 		}
 		err = visit_process(d);
 		if (!err)
@@ -279,6 +285,16 @@ static int tell_objects(struct dump *d)
 	return 0;
 }
 
+static int put_hidden(struct dump *d, bool object)
+{
+	if (nla_put_u32(d->skb, object ? MEMFDCR_A_OBJECT_HIDDEN : MEMFDCR_A_HOLDER_HIDDEN, d->walk.hidden[0]))
+		return -EMSGSIZE;
+	if (!d->outside)
+		return 0;
+	return nla_put_u32(d->skb, object ? MEMFDCR_A_OBJECT_HIDDEN_OUTSIDE : MEMFDCR_A_HOLDER_HIDDEN_OUTSIDE,
+			   d->walk.hidden[1]);
+}
+
 /* the messages before all others and after them: when it was, and what cannot be said of a single holder or object */
 static int tell_time(struct dump *d, bool last)
 {
@@ -290,8 +306,7 @@ static int tell_time(struct dump *d, bool last)
 		return -EMSGSIZE;
 	if (nla_put_u64_64bit(d->skb, object ? MEMFDCR_A_OBJECT_TIME : MEMFDCR_A_HOLDER_TIME, ktime_get_ns(),
 			      object ? MEMFDCR_A_OBJECT_PAD : MEMFDCR_A_HOLDER_PAD) ||
-	    (last && nla_put_u32(d->skb, object ? MEMFDCR_A_OBJECT_HIDDEN : MEMFDCR_A_HOLDER_HIDDEN,
-				 d->walk.hidden))) {
+	    (last && put_hidden(d, object))) {
 		genlmsg_cancel(d->skb, msg);
 		return -EMSGSIZE;
 	}

@@ -67,7 +67,7 @@ static struct file *by_address(struct task_struct *process, const struct nlattr 
 		return ERR_PTR(-ESRCH);
 	}
 	if (!lock_soon(mm)) {
-		mmput(mm);
+		mmput_async(mm);
 		NL_SET_ERR_MSG(extack, "a long operation on the process's memory is under way, try again");
 		return ERR_PTR(-EBUSY);
 	}
@@ -79,7 +79,7 @@ static struct file *by_address(struct task_struct *process, const struct nlattr 
 	else
 		file = get_file(vma->vm_file);
 	mmap_read_unlock(mm);
-	mmput(mm);
+	mmput_async(mm);
 	return file;
 }
 
@@ -103,6 +103,8 @@ static struct file *of_process(struct sk_buff *skb, const struct memfdcr_place *
 	err = memfdcr_access_lock(&access, process);
 	if (err == -EPERM)
 		NL_SET_ERR_MSG_ATTR(extack, place->pid, "no permission to look at this process");
+	else if (err == -ESRCH)
+		NL_SET_ERR_MSG_ATTR(extack, place->pid, "the process has just ended or been replaced");
 	else if (err)
 		NL_SET_ERR_MSG_ATTR(extack, place->pid, "the process is executing a program, try again");
 	if (err) {

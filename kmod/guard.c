@@ -157,7 +157,7 @@ static bool is_needed(struct guard *g)
 	if (!mmget_not_zero(g->mm))
 		return false;
 	needed = has_registered(g);
-	mmput(g->mm);
+	mmput_async(g->mm);
 	return needed;
 }
 

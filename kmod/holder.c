@@ -166,7 +166,8 @@ struct task_struct *memfdcr_first_with_files(struct task_struct *process)
  * @process: thread group leader, perhaps a zombie whose other threads live on; the caller has a reference
  *
  * Context: process context.
- * Return: the address space with a user reference, for mmput(); NULL: there is none any more.
+ * Return: the address space with a user reference, for mmput_async(), which
+ * leaves taking it apart, should it be the last, to others: that can take for ever; NULL: there is none any more.
  */
 struct mm_struct *memfdcr_process_mm(struct task_struct *process)
 {
@@ -243,7 +244,7 @@ static int visit_mappings(struct memfdcr_visit *v, struct task_struct *process, 
 		mmap_read_unlock(mm);
 		cond_resched();
 	} while (err == LET_GO);
-	mmput(mm);
+	mmput_async(mm);
 	return err;
 }
 

@@ -37,7 +37,7 @@ static struct file *uffd_open(struct sk_buff *skb, struct genl_info *info, unsig
 	if (IS_ERR(mm))
 		return ERR_CAST(mm);
 	file = memfdcr_uffd_open(mm, flags);
-	mmput(mm);
+	mmput_async(mm);
 	if (IS_ERR(file)) {
 		GENL_SET_ERR_MSG(info, "the kernel refuses to make a userfaultfd");
 		return file;

@@ -117,7 +117,7 @@ static int authorise(struct sk_buff *skb, struct mm_struct *mm, bool user_mode_o
  * @guard: the caller asks for a guard
  *
  * Context: process context of the sender; may sleep.
- * Return: the address space with a user reference that the caller drops with mmput(), or
+ * Return: the address space with a user reference that the caller drops with mmput_async(), or
  *	-EBADF no such descriptor; -EINVAL not /proc/PID/mem; -EACCES not open for writing; -ESRCH the process has
  *	exited; -EPERM not allowed.
  */
@@ -157,7 +157,7 @@ struct mm_struct *memfdcr_target_get(struct sk_buff *skb, struct genl_info *info
 	err = authorise(skb, mm, user_mode_only, guard, extack);
 	if (err) {
 		NL_SET_BAD_ATTR(extack, attr);
-		mmput(mm);
+		mmput_async(mm);
 	}
 out:
 	fput(file);
@@ -187,7 +187,7 @@ bool memfdcr_target_opens(struct task_struct *process)
 	mm = get_task_mm(process);
 	opens = mm && file->f_op == mem_fops && file->private_data == mm;
 	if (mm)
-		mmput(mm);
+		mmput_async(mm);
 	fput(file);
 	return opens;
 }

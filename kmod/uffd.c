@@ -46,7 +46,7 @@ static void request_put(struct open_request *req)
 		return;
 	if (!IS_ERR_OR_NULL(req->file))
 		fput(req->file);
-	mmput(req->mm);
+	mmput_async(req->mm);
 	kfree(req);
 }
 

@@ -24,6 +24,9 @@
 
 #include "walk.h"
 
+/* for each process that shares its descriptors or memory, all threads of the machine are looked at */
+#define SHARERS_LOOKED_AT 1000000
+
 static int compare_pids(const void *a, const void *b)
 {
 	const struct pid *const *left = a, *const *right = b;
@@ -105,7 +108,7 @@ int memfdcr_walk_begin(struct memfdcr_walk *w, struct sk_buff *skb, const struct
 {
 	int err;
 
-	*w = (struct memfdcr_walk){ .ns = get_pid_ns(task_active_pid_ns(current)) };
+	*w = (struct memfdcr_walk){ .ns = get_pid_ns(task_active_pid_ns(current)), .budget = SHARERS_LOOKED_AT };
 	memfdcr_access_get(&w->access, skb);
 	err = get_list(w, nlh, pid_type, extack);
 	if (!err && tree && w->pids) {
@@ -297,7 +300,7 @@ static void add_sharing(struct sharing *s, struct task_struct *t)
 }
 
 /* adds the threads of other processes that share descriptors (CLONE_FILES) or memory (CLONE_VM, vfork()) */
-static bool note_sharers(const struct sharing *s, const struct task_struct *process, u64 *still)
+static bool note_sharers(struct memfdcr_walk *w, const struct sharing *s, const struct task_struct *process, u64 *still)
 {
 	struct task_struct *p, *t;
 	bool running = false;
@@ -306,6 +309,10 @@ static bool note_sharers(const struct sharing *s, const struct task_struct *proc
 		if (p == process || p->flags & PF_KTHREAD)
 			continue;
 		for_each_thread(p, t) {
+			/* many who share: that they stood still is not worth that much */
+			if (!w->budget)
+				return true;
+			w->budget--;
 			if ((s->files && READ_ONCE(t->files) == s->files) || (s->mm && READ_ONCE(t->mm) == s->mm))
 				running |= note_thread(t, still);
 		}
@@ -331,15 +338,21 @@ static bool note_threads(struct memfdcr_walk *w, struct task_struct *process, u6
 	/* threads that have left the first one's descriptors and share others: not worth finding out with whom */
 	running |= sharing.odd;
 	if (sharing.files_others > 0 || sharing.mm_others > 0)
-		running |= note_sharers(&sharing, process, still);
+		running |= note_sharers(w, &sharing, process, still);
 	rcu_read_unlock();
 	/* before anything else of the process is looked at, or after all of it */
 	smp_mb();
 	return running;
 }
 
-/* the next process that this walk is about and the request may see; others that it is about are hidden */
-static struct task_struct *next_visible(struct memfdcr_walk *w, unsigned int *hidden)
+/**
+ * memfdcr_walk_any() - the next process, whether the request may see it or not
+ * @w: the walk
+ *
+ * Context: process context; sleeps, but waits for nobody.
+ * Return: its thread group leader, which may be a zombie, with a reference; NULL: that was all; -EINTR: killed.
+ */
+struct task_struct *memfdcr_walk_any(struct memfdcr_walk *w)
 {
 	struct task_struct *process;
 
@@ -348,15 +361,24 @@ static struct task_struct *next_visible(struct memfdcr_walk *w, unsigned int *hi
 			return ERR_PTR(-EINTR);
 		cond_resched();
 		process = next_process(w);
-		if (!process)
-			return NULL;
-		if (memfdcr_walk_covers(w, process) != w->outside) {
-			if (memfdcr_access_to(&w->access, process))
-				return process;
-			++*hidden;
-		}
+		if (!process || memfdcr_walk_covers(w, process) != w->outside)
+			return process;
 		put_task_struct(process);
 	}
+}
+
+/* the next process that the request may see; the others are hidden */
+static struct task_struct *next_visible(struct memfdcr_walk *w, unsigned int *hidden)
+{
+	struct task_struct *process;
+
+	while (!IS_ERR_OR_NULL(process = memfdcr_walk_any(w))) {
+		if (memfdcr_access_to(&w->access, process))
+			return process;
+		++*hidden;
+		put_task_struct(process);
+	}
+	return process;
 }
 
 /**
@@ -368,7 +390,7 @@ static struct task_struct *next_visible(struct memfdcr_walk *w, unsigned int *hi
  */
 struct task_struct *memfdcr_walk_next(struct memfdcr_walk *w)
 {
-	struct task_struct *process = next_visible(w, &w->hidden);
+	struct task_struct *process = next_visible(w, &w->hidden[w->outside]);
 
 	if (!IS_ERR_OR_NULL(process))
 		w->ran |= note_threads(w, process, &w->still);
@@ -401,6 +423,6 @@ int memfdcr_walk_recheck(struct memfdcr_walk *w, bool outside, bool *stood_still
 		}
 		part = !part;
 	} while (part && outside);
-	*stood_still = !ran && still == w->still && hidden == w->hidden;
+	*stood_still = !ran && still == w->still && hidden == w->hidden[0] + w->hidden[1];
 	return 0;
 }

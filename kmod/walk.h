@@ -25,9 +25,10 @@ struct task_struct;
  * @root: the root of the tree asked for; NULL: not a tree
  * @outside: those not asked for are walked, instead of those that are
  * @next: index into @pids, or pid, to go on with
- * @hidden: processes that were left out because the request may not see them
+ * @hidden: processes that were left out because the request may not see them, [1] of those not asked for
  * @still: sum over all threads walked that says whether one of them has run since
- * @ran: one of them was running when it was looked at
+ * @ran: one of them was running when it was looked at, or cannot be said to have stood still
+ * @budget: so many more threads are looked at for whether they share something with one that is walked
  */
 struct memfdcr_walk {
 	struct memfdcr_access access;
@@ -37,9 +38,10 @@ struct memfdcr_walk {
 	struct pid *root;
 	bool outside;
 	unsigned int next;
-	unsigned int hidden;
+	unsigned int hidden[2];
 	u64 still;
 	bool ran;
+	unsigned int budget;
 };
 
 int memfdcr_walk_begin(struct memfdcr_walk *w, struct sk_buff *skb, const struct nlmsghdr *nlh, int pid_type,
@@ -47,6 +49,7 @@ int memfdcr_walk_begin(struct memfdcr_walk *w, struct sk_buff *skb, const struct
 void memfdcr_walk_end(struct memfdcr_walk *w);
 void memfdcr_walk_rewind(struct memfdcr_walk *w, bool outside);
 struct task_struct *memfdcr_walk_next(struct memfdcr_walk *w);
+struct task_struct *memfdcr_walk_any(struct memfdcr_walk *w);
 int memfdcr_walk_recheck(struct memfdcr_walk *w, bool outside, bool *stood_still);
 bool memfdcr_walk_covers(const struct memfdcr_walk *w, struct task_struct *process);
 

@@ -88,15 +88,17 @@ static int put_processes(struct sk_buff *msg, struct sk_buff *skb, struct genl_i
 	err = memfdcr_walk_begin(&walk, skb, info->nlhdr, MEMFDCR_A_UFFD_PID, NULL, info->extack);
 	if (err)
 		return err;
-	while (!err && (process = memfdcr_walk_next(&walk))) {
+	while (!err && (process = memfdcr_walk_any(&walk))) {
 		if (IS_ERR(process)) {
 			err = PTR_ERR(process);
 			break;
 		}
-		if (uses(process, mm))
+		if (uses(process, mm) && memfdcr_access_to(&walk.access, process))
 			err = nla_put_u32(msg, MEMFDCR_A_UFFD_PID, task_tgid_nr_ns(process, walk.ns));
 		put_task_struct(process);
 	}
+	if (err == -EMSGSIZE)
+		NL_SET_ERR_MSG(info->extack, "more processes use the memory than go into one message");
 	memfdcr_walk_end(&walk);
 	return err;
 }
@@ -265,7 +267,7 @@ int memfdcr_watched_dump(struct sk_buff *skb, struct netlink_callback *cb)
 		mmap_read_unlock(r->mm);
 		cond_resched();
 	} while (err == LET_GO);
-	mmput(r->mm);
+	mmput_async(r->mm);
 	if (err == -EMSGSIZE && skb->len)
 		return skb->len;
 	return err;

@@ -2,10 +2,11 @@
 /* memfdcr list: which shared memory processes hold, and who holds it. */
 #include <errno.h>
 #include <locale.h>
-#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "commands.h"
 #include "list/json.h"
@@ -33,7 +34,12 @@ static void usage(void)
 
 static bool is_absent(uint32_t pid)
 {
-	if (!kill(pid, 0) || errno != ESRCH)
+	/* refuses threads, as the module does, with EINVAL or ENOENT */
+	int fd = (int)syscall(SYS_pidfd_open, pid, 0);
+
+	if (fd >= 0)
+		close(fd);
+	if (fd >= 0 || (errno != ESRCH && errno != EINVAL && errno != ENOENT))
 		return false;
 	report_notice("there is no process %u", pid);
 	return true;

@@ -23,7 +23,8 @@ static void usage(void)
 	       "  PATH           a path to a descriptor, like /proc/PID/fd/FD or /dev/fd/FD\n\n"
 	       "  -j, --json     as JSON\n"
 	       "  -h, --help     this text\n\n"
-	       "Exit status: 0 done, 1 failed, 2 usage, 3 the module is absent or too old.\n");
+	       "Exit status: 0 done, 1 failed, 2 usage, 3 the module is absent or too old,\n"
+	       "4 the process does not exist.\n");
 }
 
 static int print(const struct show_options *o, const struct object *object, const struct extents *extents,
@@ -38,6 +39,12 @@ static int print(const struct show_options *o, const struct object *object, cons
 	return ret;
 }
 
+/* the module's number is unique only as long as the object exists */
+static bool is_same(const struct object *a, const struct object *b)
+{
+	return a->id == b->id && a->dev == b->dev && a->ino == b->ino && a->generation == b->generation;
+}
+
 /* a snapshot of this one object has what object-get alone does not tell: who holds it */
 static int show_holders(struct genl *g, const struct show_options *o, const struct object *object,
 			const struct extents *extents)
@@ -48,8 +55,8 @@ static int show_holders(struct genl *g, const struct show_options *o, const stru
 
 	if (ret)
 		return report_request_failure(o->json, -ret);
-	/* held by nobody whom we may see: it has just been let go, or it is in flight */
-	ret = print(o, s.n_objects ? s.objects : object, extents, &s);
+	/* held by nobody whom we may see: it has just been let go, perhaps for another one, or it is in flight */
+	ret = print(o, s.n_objects && is_same(s.objects, object) ? s.objects : object, extents, &s);
 	genl_snapshot_free(&s);
 	return ret ? report_error(false, EXIT_FAILED, "cannot print: %s", strerror(-ret)) : report_end(EXIT_DONE);
 }

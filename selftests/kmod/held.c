@@ -148,6 +148,8 @@ static void read_holder(const struct nlmsghdr *nlh, void *arg)
 		if (mnl_attr_get_type(attr) == MEMFDCR_A_HOLDER_HIDDEN) {
 			held->over = true;
 			held->hidden = mnl_attr_get_u32(attr);
+		} else if (mnl_attr_get_type(attr) == MEMFDCR_A_HOLDER_HIDDEN_OUTSIDE) {
+			held->hidden_outside = mnl_attr_get_u32(attr);
 		} else if (mnl_attr_get_type(attr) == MEMFDCR_A_HOLDER_TIME) {
 			time = attr;
 		} else if (mnl_attr_get_type(attr) != MEMFDCR_A_HOLDER_PAD) {
@@ -201,6 +203,8 @@ static void read_object(const struct nlmsghdr *nlh, void *arg)
 			held->hidden = mnl_attr_get_u32(attr);
 		} else if (type == MEMFDCR_A_OBJECT_HOLDER) {
 			nest = attr;
+		} else if (type == MEMFDCR_A_OBJECT_HIDDEN_OUTSIDE) {
+			held->hidden_outside = mnl_attr_get_u32(attr);
 		} else if (type == MEMFDCR_A_OBJECT_TIME) {
 			time = attr;
 		} else if (type != MEMFDCR_A_OBJECT_PAD) {

@@ -30,7 +30,7 @@ struct held {
 	struct object *objects;
 	struct holder *holders;
 	size_t n_objects, n_holders;
-	uint32_t hidden;
+	uint32_t hidden, hidden_outside;
 	int messages, faults;		/* faults: what no message may look like; each is printed */
 	uint64_t began, ended;		/* as the first and the last message say */
 	bool over;			/* hidden has come */

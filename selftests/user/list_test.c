@@ -165,7 +165,7 @@ static void test_sizes(void)
 
 static void test_json(void)
 {
-	struct snapshot s = { .objects = objects, .n_objects = 2, .hidden = 4, .consistent = true };
+	struct snapshot s = { .objects = objects, .n_objects = 2, .hidden = 4, .hidden_outside = 5, .consistent = true };
 	const struct snapshot none = { 0 };
 	static struct extent v[] = { { 0, 4096, MEMFDCR_EXTENT_HOLE }, { 4096, UINT64_MAX, MEMFDCR_EXTENT_SWAPPED } };
 	const struct extents extents = { v, 2 };
@@ -181,17 +181,17 @@ static void test_json(void)
 		  "\"size\":0,\"allocated\":0,\"swapped\":0,\"seals\":null,\"sealing\":true,"
 		  "\"noexec\":true,\"hugetlb\":true,\"page_size\":1073741824,\"mode\":\"0000\",\"uid\":0,\"gid\":0,"
 		  "\"descriptors\":0,\"mappings\":0,\"unexplained\":0,\"holders\":[],\"outside\":[]}\n"
-		  "],\"hidden\":4,\"consistent\":true}\n"), "JSON of a list");
+		  "],\"hidden\":4,\"hidden_outside\":5,\"consistent\":true}\n"), "JSON of a list");
 	f = open_text();
 	json_print_list(f, &none, false);
 	fclose(f);
-	TAP_OK(is("{\"objects\":[],\"hidden\":0,\"consistent\":false}\n"), "JSON of nothing");
+	TAP_OK(is("{\"objects\":[],\"hidden\":0,\"hidden_outside\":0,\"consistent\":false}\n"), "JSON of nothing");
 	f = open_text();
 	json_print_object(f, &objects[0], &extents, &s);
 	fclose(f);
 	TAP_OK(is("{\"object\":" JSON_OBJECT "\"outside\":null,\"extents\":["
 		  "{\"start\":0,\"end\":4096,\"state\":\"hole\"},"
-		  "{\"start\":4096,\"end\":18446744073709551615,\"state\":\"swapped\"}]},\"hidden\":4,"
+		  "{\"start\":4096,\"end\":18446744073709551615,\"state\":\"swapped\"}]},\"hidden\":4,\"hidden_outside\":5,"
 		  "\"consistent\":true}\n"), "JSON of one object");
 	f = open_text();
 	json_print_error(f, "no \"\xfe\"");

@@ -121,7 +121,7 @@ static void test_orphans(void)
 	rig_spawn(&rig, orphans, NULL);
 	rig_arm(&rig);
 	rc = rig_run(&rig);
-	for (int i = 0; i < 2000 && __atomic_load_n(&rig.shared->flags[1], __ATOMIC_ACQUIRE) < 4; i++)
+	for (int i = 0; i < 30000 && __atomic_load_n(&rig.shared->flags[1], __ATOMIC_ACQUIRE) < 4; i++)
 		usleep(1000);
 	TAP_OK(!rc && rig.forked == 4 && rig.shared->flags[0] == 4, "forked children outlive their parent, faults only");
 	TAP_OK(rig_children_ok(&rig), "the parent is content");

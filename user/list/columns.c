@@ -199,7 +199,7 @@ const struct column columns[] = {
 	{ "LOCKED", OF_MAPPING | ALIGN_RIGHT, get_locked, "whether it is locked in memory" },
 	{ "MAY-WRITE", OF_MAPPING | ALIGN_RIGHT, get_may_write, "whether mprotect(2) can make it writable" },
 	{ "UFFD", OF_MAPPING | NO_KEY, get_uffd, "id of the userfaultfd that it is registered with" },
-	{ "UFFD-MODES", OF_MAPPING | NO_KEY, get_uffd_modes, "how it is registered: missing, wp, minor" },
+	{ "UFFD-MODES", OF_MAPPING | NO_KEY, get_uffd_modes, "how it is registered: missing, wp, minor, rwp" },
 	{ 0 }
 };
 

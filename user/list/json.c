@@ -149,7 +149,8 @@ static int print(FILE *f, struct json_object *json)
 /* the rest of the outermost object */
 static void print_end(FILE *f, const struct snapshot *s)
 {
-	fprintf(f, ",\"hidden\":%u,\"consistent\":%s}\n", s->hidden, s->consistent ? "true" : "false");
+	fprintf(f, ",\"hidden\":%u,\"hidden_outside\":%u,\"consistent\":%s}\n", s->hidden, s->hidden_outside,
+		s->consistent ? "true" : "false");
 }
 
 /* one object at a time: there may be very many, and a tree of all of them would take many times their memory */

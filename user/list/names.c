@@ -47,6 +47,7 @@ const struct bit_name uffd_mode_names[] = {
 	BIT(UFFDIO_REGISTER_MODE_MISSING, "missing"),
 	BIT(UFFDIO_REGISTER_MODE_WP, "wp"),
 	BIT(UFFDIO_REGISTER_MODE_MINOR, "minor"),
+	BIT(1 << 3, "rwp"),	/* UFFDIO_REGISTER_MODE_RWP, of Linux 7.3 */
 	{ 0 }
 };
 

@@ -66,11 +66,13 @@ void report_notice(const char *fmt, ...)
 
 void report_snapshot(const struct snapshot *s)
 {
+	uint32_t hidden = s->hidden + s->hidden_outside;
+
 	if (!s->consistent)
 		report_notice("processes ran while they were looked at; the answer may not be of one moment");
-	if (s->hidden)
-		report_notice(s->hidden == 1 ? "%u process is hidden: run as root to see it" :
-			      "%u processes are hidden: run as root to see them", s->hidden);
+	if (hidden)
+		report_notice(hidden == 1 ? "%u process is hidden: run as root to see it" :
+			      "%u processes are hidden: run as root to see them", hidden);
 }
 
 int report_end(int status)

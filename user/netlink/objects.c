@@ -34,6 +34,7 @@ static const uint8_t object_types[MEMFDCR_A_OBJECT_MAX + 1] = {
 	[MEMFDCR_A_OBJECT_HIDDEN] = MNL_TYPE_U32,
 	[MEMFDCR_A_OBJECT_ID] = MNL_TYPE_U64,
 	[MEMFDCR_A_OBJECT_TIME] = MNL_TYPE_U64,
+	[MEMFDCR_A_OBJECT_HIDDEN_OUTSIDE] = MNL_TYPE_U32,
 };
 
 static const uint8_t holder_types[MEMFDCR_A_HOLDER_MAX + 1] = {
@@ -241,6 +242,7 @@ int snapshot_reply(const struct nlmsghdr *nlh, void *data)
 		return ret;
 	if (tb[MEMFDCR_A_OBJECT_TIME]) {
 		s->hidden = u32(tb[MEMFDCR_A_OBJECT_HIDDEN]);
+		s->hidden_outside = u32(tb[MEMFDCR_A_OBJECT_HIDDEN_OUTSIDE]);
 		return 0;
 	}
 	return tb[MEMFDCR_A_OBJECT_HOLDER] ? add_holder(s, tb) : add_object(s, tb);

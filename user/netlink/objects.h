@@ -62,7 +62,8 @@ struct snapshot {
 	size_t n_objects;
 	struct holder *holders;
 	size_t n_holders;
-	uint32_t hidden;	/* processes that the caller may not see */
+	uint32_t hidden;	/* processes asked for that the caller may not see */
+	uint32_t hidden_outside;	/* the same of the others, if they were looked at */
 	bool consistent;	/* all was so at one and the same time */
 };
 
