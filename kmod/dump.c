@@ -20,6 +20,7 @@
 #include "holder.h"
 #include "id.h"
 #include "netlink.h"
+#include "put.h"
 #include "tally.h"
 #include "walk.h"
 
@@ -101,10 +102,10 @@ static int put_identity(struct sk_buff *skb, const struct memfdcr_holder *h, boo
 	const struct inode *inode = file_inode(h->file);
 	int pad = object ? MEMFDCR_A_OBJECT_PAD : MEMFDCR_A_HOLDER_PAD;
 
-	if (nla_put_u64_64bit(skb, object ? MEMFDCR_A_OBJECT_ID : MEMFDCR_A_HOLDER_ID, memfdcr_id(inode), pad) ||
-	    nla_put_u32(skb, object ? MEMFDCR_A_OBJECT_DEV : MEMFDCR_A_HOLDER_DEV, memfdcr_object_dev(h->file)) ||
-	    nla_put_u64_64bit(skb, object ? MEMFDCR_A_OBJECT_INO : MEMFDCR_A_HOLDER_INO, inode->i_ino, pad) ||
-	    nla_put_u32(skb, object ? MEMFDCR_A_OBJECT_GENERATION : MEMFDCR_A_HOLDER_GENERATION, inode->i_generation))
+	if (memfdcr_put_u64(skb, object ? MEMFDCR_A_OBJECT_ID : MEMFDCR_A_HOLDER_ID, memfdcr_id(inode), pad) ||
+	    memfdcr_put_u32(skb, object ? MEMFDCR_A_OBJECT_DEV : MEMFDCR_A_HOLDER_DEV, memfdcr_object_dev(h->file)) ||
+	    memfdcr_put_u64(skb, object ? MEMFDCR_A_OBJECT_INO : MEMFDCR_A_HOLDER_INO, inode->i_ino, pad) ||
+	    memfdcr_put_u32(skb, object ? MEMFDCR_A_OBJECT_GENERATION : MEMFDCR_A_HOLDER_GENERATION, inode->i_generation))
 		return -EMSGSIZE;
 	return 0;
 }
@@ -122,7 +123,7 @@ static int tell_holder(struct dump *d, const struct memfdcr_holder *h)
 		if (!nest)
 			return -EMSGSIZE;
 	}
-	if (memfdcr_holder_put(skb, h) || (d->stage == OUTSIDE && nla_put_flag(skb, MEMFDCR_A_HOLDER_OUTSIDE)))
+	if (memfdcr_holder_put(skb, h) || (d->stage == OUTSIDE && memfdcr_put_flag(skb, MEMFDCR_A_HOLDER_OUTSIDE)))
 		return -EMSGSIZE;
 	if (nested)
 		nla_nest_end(skb, nest);
@@ -262,10 +263,10 @@ static int tell_object(struct dump *d, const struct memfdcr_tally_object *o)
 	if (!msg)
 		return -EMSGSIZE;
 	if (memfdcr_object_put(skb, &o->object, o->has_name ? o->name : NULL, d->walk.access.cred->user_ns) ||
-	    nla_put_u32(skb, MEMFDCR_A_OBJECT_DESCRIPTORS, o->descriptors) ||
-	    nla_put_u32(skb, MEMFDCR_A_OBJECT_MAPPINGS, o->mappings) ||
-	    (d->outside && nla_put_u32(skb, MEMFDCR_A_OBJECT_OUTSIDE_HOLDERS, o->outside)) ||
-	    nla_put_u32(skb, MEMFDCR_A_OBJECT_UNEXPLAINED, unexplained(o))) {
+	    memfdcr_put_u32(skb, MEMFDCR_A_OBJECT_DESCRIPTORS, o->descriptors) ||
+	    memfdcr_put_u32(skb, MEMFDCR_A_OBJECT_MAPPINGS, o->mappings) ||
+	    (d->outside && memfdcr_put_u32(skb, MEMFDCR_A_OBJECT_OUTSIDE_HOLDERS, o->outside)) ||
+	    memfdcr_put_u32(skb, MEMFDCR_A_OBJECT_UNEXPLAINED, unexplained(o))) {
 		genlmsg_cancel(skb, msg);
 		return -EMSGSIZE;
 	}

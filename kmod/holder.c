@@ -19,6 +19,7 @@
 #include "holder.h"
 #include "id.h"
 #include "object.h"
+#include "put.h"
 
 /* so many descriptors are looked at under one hold of the table's lock */
 #define FDS_AT_ONCE 128
@@ -293,17 +294,17 @@ void memfdcr_visit_end(struct memfdcr_visit *v)
 
 static bool put_u64(struct sk_buff *skb, int type, u64 value)
 {
-	return nla_put_u64_64bit(skb, type, value, MEMFDCR_A_HOLDER_PAD);
+	return memfdcr_put_u64(skb, type, value, MEMFDCR_A_HOLDER_PAD);
 }
 
 static int put_fd(struct sk_buff *skb, const struct memfdcr_holder *h)
 {
-	if (nla_put_u32(skb, MEMFDCR_A_HOLDER_FD, h->fd) ||
+	if (memfdcr_put_u32(skb, MEMFDCR_A_HOLDER_FD, h->fd) ||
 	    put_u64(skb, MEMFDCR_A_HOLDER_FILE_ID, memfdcr_id(h->file)) ||
-	    nla_put_u32(skb, MEMFDCR_A_HOLDER_FLAGS, READ_ONCE(h->file->f_flags)) ||
+	    memfdcr_put_u32(skb, MEMFDCR_A_HOLDER_FLAGS, READ_ONCE(h->file->f_flags)) ||
 	    put_u64(skb, MEMFDCR_A_HOLDER_POSITION, READ_ONCE(h->file->f_pos)) ||
-	    (h->cloexec && nla_put_flag(skb, MEMFDCR_A_HOLDER_CLOEXEC)) ||
-	    (h->tid && nla_put_u32(skb, MEMFDCR_A_HOLDER_TID, h->tid)))
+	    (h->cloexec && memfdcr_put_flag(skb, MEMFDCR_A_HOLDER_CLOEXEC)) ||
+	    (h->tid && memfdcr_put_u32(skb, MEMFDCR_A_HOLDER_TID, h->tid)))
 		return -EMSGSIZE;
 	return 0;
 }
@@ -343,7 +344,7 @@ static int put_uffd(struct sk_buff *skb, const struct vm_area_struct *vma)
 	const struct userfaultfd_ctx *ctx = vma->vm_userfaultfd_ctx.ctx;
 
 	if (ctx && (put_u64(skb, MEMFDCR_A_HOLDER_UFFD_ID, memfdcr_id(ctx)) ||
-		    nla_put_u32(skb, MEMFDCR_A_HOLDER_UFFD_MODES, memfdcr_uffd_modes(vma))))
+		    memfdcr_put_u32(skb, MEMFDCR_A_HOLDER_UFFD_MODES, memfdcr_uffd_modes(vma))))
 		return -EMSGSIZE;
 	return 0;
 }
@@ -356,10 +357,10 @@ static int put_mapping(struct sk_buff *skb, const struct memfdcr_holder *h)
 	    put_u64(skb, MEMFDCR_A_HOLDER_START, vma->vm_start) ||
 	    put_u64(skb, MEMFDCR_A_HOLDER_END, vma->vm_end) ||
 	    put_u64(skb, MEMFDCR_A_HOLDER_OFFSET, (u64)vma->vm_pgoff << PAGE_SHIFT) ||
-	    nla_put_u32(skb, MEMFDCR_A_HOLDER_PROT, protection(vma)) ||
-	    (vma->vm_flags & VM_MAYSHARE && nla_put_flag(skb, MEMFDCR_A_HOLDER_SHARED)) ||
-	    (vma->vm_flags & VM_LOCKED && nla_put_flag(skb, MEMFDCR_A_HOLDER_LOCKED)) ||
-	    (vma->vm_flags & VM_MAYWRITE && nla_put_flag(skb, MEMFDCR_A_HOLDER_MAY_WRITE)))
+	    memfdcr_put_u32(skb, MEMFDCR_A_HOLDER_PROT, protection(vma)) ||
+	    (vma->vm_flags & VM_MAYSHARE && memfdcr_put_flag(skb, MEMFDCR_A_HOLDER_SHARED)) ||
+	    (vma->vm_flags & VM_LOCKED && memfdcr_put_flag(skb, MEMFDCR_A_HOLDER_LOCKED)) ||
+	    (vma->vm_flags & VM_MAYWRITE && memfdcr_put_flag(skb, MEMFDCR_A_HOLDER_MAY_WRITE)))
 		return -EMSGSIZE;
 	return put_uffd(skb, vma);
 }
@@ -374,7 +375,7 @@ static int put_mapping(struct sk_buff *skb, const struct memfdcr_holder *h)
  */
 int memfdcr_holder_put(struct sk_buff *skb, const struct memfdcr_holder *holder)
 {
-	if (nla_put_u32(skb, MEMFDCR_A_HOLDER_PID, holder->pid))
+	if (memfdcr_put_u32(skb, MEMFDCR_A_HOLDER_PID, holder->pid))
 		return -EMSGSIZE;
 	return holder->vma ? put_mapping(skb, holder) : put_fd(skb, holder);
 }

@@ -13,6 +13,7 @@
 
 #include "id.h"
 #include "object.h"
+#include "put.h"
 
 static bool is_hugetlb(const struct super_block *sb)
 {
@@ -124,7 +125,7 @@ void memfdcr_object_read(struct memfdcr_object *o, const struct file *file, unsi
 
 static bool put_u64(struct sk_buff *skb, int type, u64 value)
 {
-	return nla_put_u64_64bit(skb, type, value, MEMFDCR_A_OBJECT_PAD);
+	return memfdcr_put_u64(skb, type, value, MEMFDCR_A_OBJECT_PAD);
 }
 
 /**
@@ -141,22 +142,22 @@ int memfdcr_object_put(struct sk_buff *skb, const struct memfdcr_object *o, cons
 		       struct user_namespace *reader)
 {
 	if (put_u64(skb, MEMFDCR_A_OBJECT_ID, o->id) ||
-	    nla_put_u32(skb, MEMFDCR_A_OBJECT_KIND, o->kind) ||
+	    memfdcr_put_u32(skb, MEMFDCR_A_OBJECT_KIND, o->kind) ||
 	    (name && nla_put_string(skb, MEMFDCR_A_OBJECT_NAME, name)) ||
-	    nla_put_u32(skb, MEMFDCR_A_OBJECT_DEV, o->dev) ||
+	    memfdcr_put_u32(skb, MEMFDCR_A_OBJECT_DEV, o->dev) ||
 	    put_u64(skb, MEMFDCR_A_OBJECT_INO, o->ino) ||
-	    nla_put_u32(skb, MEMFDCR_A_OBJECT_GENERATION, o->generation) ||
+	    memfdcr_put_u32(skb, MEMFDCR_A_OBJECT_GENERATION, o->generation) ||
 	    put_u64(skb, MEMFDCR_A_OBJECT_SIZE, o->size) ||
 	    put_u64(skb, MEMFDCR_A_OBJECT_ALLOCATED, o->allocated) ||
 	    put_u64(skb, MEMFDCR_A_OBJECT_SWAPPED, o->swapped) ||
-	    (o->has_seals && nla_put_u32(skb, MEMFDCR_A_OBJECT_SEALS, o->seals)) ||
-	    (o->has_seals && !(o->seals & F_SEAL_SEAL) && nla_put_flag(skb, MEMFDCR_A_OBJECT_SEALING_ALLOWED)) ||
-	    (!(o->mode & 0111) && nla_put_flag(skb, MEMFDCR_A_OBJECT_NOEXEC)) ||
-	    (o->hugetlb && nla_put_flag(skb, MEMFDCR_A_OBJECT_HUGETLB)) ||
+	    (o->has_seals && memfdcr_put_u32(skb, MEMFDCR_A_OBJECT_SEALS, o->seals)) ||
+	    (o->has_seals && !(o->seals & F_SEAL_SEAL) && memfdcr_put_flag(skb, MEMFDCR_A_OBJECT_SEALING_ALLOWED)) ||
+	    (!(o->mode & 0111) && memfdcr_put_flag(skb, MEMFDCR_A_OBJECT_NOEXEC)) ||
+	    (o->hugetlb && memfdcr_put_flag(skb, MEMFDCR_A_OBJECT_HUGETLB)) ||
 	    put_u64(skb, MEMFDCR_A_OBJECT_PAGE_SIZE, o->page_size) ||
-	    nla_put_u32(skb, MEMFDCR_A_OBJECT_MODE, o->mode & 07777) ||
-	    nla_put_u32(skb, MEMFDCR_A_OBJECT_UID, from_kuid_munged(reader, o->uid)) ||
-	    nla_put_u32(skb, MEMFDCR_A_OBJECT_GID, from_kgid_munged(reader, o->gid)))
+	    memfdcr_put_u32(skb, MEMFDCR_A_OBJECT_MODE, o->mode & 07777) ||
+	    memfdcr_put_u32(skb, MEMFDCR_A_OBJECT_UID, from_kuid_munged(reader, o->uid)) ||
+	    memfdcr_put_u32(skb, MEMFDCR_A_OBJECT_GID, from_kgid_munged(reader, o->gid)))
 		return -EMSGSIZE;
 	return 0;
 }
