@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What a watch tells, from where it happens to the socket that wants to know. */
+#ifndef MEMFDCR_EVENTS_H
+#define MEMFDCR_EVENTS_H
+
+#include <linux/spinlock.h>
+#include <linux/types.h>
+#include <linux/workqueue.h>
+
+struct net;
+
+/* userfaultfds of one address space that a fork event can name; a process with more of them gets several fork-ntf */
+#define MEMFDCR_EVENT_UFFDS 4
+
+/**
+ * struct memfdcr_event_ntf - something that a watched process did
+ * @command: MEMFDCR_CMD_..._NTF
+ * @pid: process, in the pid namespace of the watch
+ * @tid: thread
+ * @time: nanoseconds, CLOCK_MONOTONIC
+ * @last: nobody is watched any more
+ */
+struct memfdcr_event_ntf {
+	u8 command;
+	bool last;
+	pid_t pid, tid;
+	u64 time;
+	union {
+		struct {
+			pid_t pid;
+			unsigned int n_uffds;
+			u64 start_time;
+			u64 uffd[MEMFDCR_EVENT_UFFDS];
+		} child;
+		struct {
+			u32 code, signal;
+		} exit;
+		struct {
+			u64 old, new, old_length, new_length;
+			u32 flags;
+		} mremap;
+		struct {
+			u64 start, end;
+			u32 cause;
+		} unmap;
+		u64 lost;
+	};
+};
+
+/* what fills a place in the queue that was reserved */
+enum memfdcr_place { MEMFDCR_PLACE_OPEN, MEMFDCR_PLACE_FILLED, MEMFDCR_PLACE_VOID };
+
+struct memfdcr_queued {
+	struct memfdcr_event_ntf event;
+	enum memfdcr_place place;
+};
+
+/**
+ * struct memfdcr_events - the queue of one watch
+ * @lock: all below; taken in probes
+ * @ring: places
+ * @size: how many; a power of two
+ * @head: number of the next place to be taken
+ * @tail: number of the oldest place that has not been told
+ * @lost: events that found no place, since the last that did
+ * @sequence: of the last notification
+ * @watch: the watch's number
+ * @net: where the socket is
+ * @portid: the socket
+ * @gone: the socket is not there any more
+ * @deliver: tells them
+ */
+struct memfdcr_events {
+	raw_spinlock_t lock;
+	struct memfdcr_queued *ring;
+	u32 size;
+	u64 head, tail;
+	u64 lost;
+	u64 sequence;
+	u32 watch;
+	struct net *net;
+	u32 portid;
+	bool gone;
+	struct delayed_work deliver;
+};
+
+int memfdcr_events_init(struct memfdcr_events *q, u32 watch, u32 size, struct net *net, u32 portid);
+void memfdcr_events_stop(struct memfdcr_events *q);
+void memfdcr_events_free(struct memfdcr_events *q);
+void memfdcr_events_add(struct memfdcr_events *q, const struct memfdcr_event_ntf *event);
+u64 memfdcr_events_reserve(struct memfdcr_events *q);
+void memfdcr_events_fill(struct memfdcr_events *q, u64 place, const struct memfdcr_event_ntf *event);
+
+#endif
