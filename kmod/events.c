@@ -22,6 +22,8 @@
 /* how long a socket that takes no more is left alone */
 #define PAUSE msecs_to_jiffies(10)
 
+static struct workqueue_struct *workers;
+
 static bool put_u64(struct sk_buff *skb, int type, u64 value)
 {
 	return nla_put_u64_64bit(skb, type, value, MEMFDCR_A_WATCH_PAD);
@@ -102,48 +104,42 @@ static int tell(struct memfdcr_events *q, const struct memfdcr_event_ntf *e)
 	return genlmsg_unicast(q->net, skb, q->portid);
 }
 
-/* the next event that can be told; false: there is none now */
+/* what was lost becomes an event, for which there is room; under the lock */
+static void push_lost(struct memfdcr_events *q)
+{
+	q->ring[q->head++ & (q->size - 1)] = (struct memfdcr_queued){
+		.event = { .command = MEMFDCR_CMD_OVERRUN_NTF, .time = ktime_get_ns(), .lost = q->lost },
+		.place = MEMFDCR_PLACE_FILLED,
+	};
+	q->lost = 0;
+}
+
+/* the oldest event, if it can be told: its place stays taken until told() */
 static bool next_event(struct memfdcr_events *q, struct memfdcr_event_ntf *e)
 {
+	struct memfdcr_queued *place;
 	bool found = false;
 
 	raw_spin_lock_irq(&q->lock);
-	while (!found && q->tail != q->head) {
-		struct memfdcr_queued *place = &q->ring[q->tail & (q->size - 1)];
-
-		if (place->place == MEMFDCR_PLACE_OPEN)
-			break;
-		if (place->place == MEMFDCR_PLACE_VOID) {
-			q->tail++;
-			continue;
-		}
-		*e = place->event;
-		found = true;
-	}
+	while (q->tail != q->head && q->ring[q->tail & (q->size - 1)].place == MEMFDCR_PLACE_VOID)
+		q->tail++;
 	/* nothing came after what was lost */
-	if (!found && q->tail == q->head && q->lost) {
-		*e = (struct memfdcr_event_ntf){
-			.command = MEMFDCR_CMD_OVERRUN_NTF, .time = ktime_get_ns(), .lost = q->lost,
-		};
+	if (q->tail == q->head && q->lost)
+		push_lost(q);
+	place = &q->ring[q->tail & (q->size - 1)];
+	if (q->tail != q->head && place->place == MEMFDCR_PLACE_FILLED) {
+		*e = place->event;
 		found = true;
 	}
 	raw_spin_unlock_irq(&q->lock);
 	return found;
 }
 
-/* e, which next_event() has given, was told */
-static void told(struct memfdcr_events *q, const struct memfdcr_event_ntf *e)
+static void told(struct memfdcr_events *q)
 {
 	q->sequence++;
 	raw_spin_lock_irq(&q->lock);
-	/* its place is still the oldest one, unless it had none */
-	if (q->tail != q->head && q->ring[q->tail & (q->size - 1)].place == MEMFDCR_PLACE_FILLED &&
-	    q->ring[q->tail & (q->size - 1)].event.command == e->command &&
-	    (e->command != MEMFDCR_CMD_OVERRUN_NTF ||
-	     q->ring[q->tail & (q->size - 1)].event.time == e->time))
-		q->tail++;
-	else
-		q->lost -= e->lost;
+	q->tail++;
 	raw_spin_unlock_irq(&q->lock);
 }
 
@@ -156,12 +152,196 @@ static void deliver(struct work_struct *work)
 		int err = tell(q, &e);
 
 		if (err == -EAGAIN) {
-			schedule_delayed_work(&q->deliver, PAUSE);
+			queue_delayed_work(workers, &q->deliver, PAUSE);
 			return;
 		}
 		if (err < 0)
 			return;
-		told(q, &e);
+		told(q);
 		cond_resched();
 	}
+}
+
+static void wake(struct memfdcr_events *q)
+{
+	if (READ_ONCE(q->begun) && !READ_ONCE(q->gone))
+		queue_delayed_work(workers, &q->deliver, 0);
+}
+
+/**
+ * memfdcr_events_init() - an empty queue
+ * @q: result; memfdcr_events_stop(), then memfdcr_events_free() when done
+ * @watch: number of the watch
+ * @size: places; a power of two
+ * @net: network namespace of the socket; the caller keeps it until memfdcr_events_stop()
+ * @portid: the socket
+ *
+ * Nothing is told before memfdcr_events_begin().
+ *
+ * Context: process context; sleeps.
+ * Return: 0 or -ENOMEM.
+ */
+int memfdcr_events_init(struct memfdcr_events *q, u32 watch, u32 size, struct net *net, u32 portid)
+{
+	*q = (struct memfdcr_events){ .size = size, .watch = watch, .net = net, .portid = portid };
+	raw_spin_lock_init(&q->lock);
+	INIT_DELAYED_WORK(&q->deliver, deliver);
+	q->ring = kvcalloc(size, sizeof(*q->ring), GFP_KERNEL_ACCOUNT);
+	return q->ring ? 0 : -ENOMEM;
+}
+
+/**
+ * memfdcr_events_begin() - from now on tell what is queued
+ * @q: the queue
+ *
+ * Context: any.
+ */
+void memfdcr_events_begin(struct memfdcr_events *q)
+{
+	WRITE_ONCE(q->begun, true);
+	wake(q);
+}
+
+/**
+ * memfdcr_events_stop() - nothing is told any more on return
+ * @q: the queue; events may still be added, in vain
+ *
+ * Context: process context; sleeps.
+ */
+void memfdcr_events_stop(struct memfdcr_events *q)
+{
+	WRITE_ONCE(q->gone, true);
+	cancel_delayed_work_sync(&q->deliver);
+}
+
+/**
+ * memfdcr_events_free() - undo memfdcr_events_init()
+ * @q: stopped, and nobody adds to it
+ *
+ * Context: process context; sleeps. Somebody who has just seen it stop may still have put the worker on its way.
+ */
+void memfdcr_events_free(struct memfdcr_events *q)
+{
+	cancel_delayed_work_sync(&q->deliver);
+	kvfree(q->ring);
+}
+
+/* a place, if there is one, behind what has been lost before; under the lock */
+static bool take_place(struct memfdcr_events *q, u64 *place)
+{
+	u64 room = q->size - (q->head - q->tail);
+
+	if (room < (q->lost ? 2 : 1)) {
+		q->lost++;
+		return false;
+	}
+	if (q->lost)
+		push_lost(q);
+	*place = q->head++;
+	q->ring[*place & (q->size - 1)].place = MEMFDCR_PLACE_OPEN;
+	return true;
+}
+
+static void put_in_place(struct memfdcr_events *q, u64 place, const struct memfdcr_event_ntf *event)
+{
+	struct memfdcr_queued *at = &q->ring[place & (q->size - 1)];
+
+	if (event)
+		at->event = *event;
+	at->place = event ? MEMFDCR_PLACE_FILLED : MEMFDCR_PLACE_VOID;
+}
+
+/**
+ * memfdcr_events_add() - something has happened
+ * @q: the queue
+ * @event: what
+ *
+ * Context: any.
+ */
+void memfdcr_events_add(struct memfdcr_events *q, const struct memfdcr_event_ntf *event)
+{
+	unsigned long flags;
+	u64 place;
+
+	raw_spin_lock_irqsave(&q->lock, flags);
+	if (take_place(q, &place))
+		put_in_place(q, place, event);
+	raw_spin_unlock_irqrestore(&q->lock, flags);
+	wake(q);
+}
+
+/**
+ * memfdcr_events_lose() - something has happened of which nothing can be told
+ * @q: the queue
+ *
+ * Context: any.
+ */
+void memfdcr_events_lose(struct memfdcr_events *q)
+{
+	unsigned long flags;
+
+	raw_spin_lock_irqsave(&q->lock, flags);
+	q->lost++;
+	raw_spin_unlock_irqrestore(&q->lock, flags);
+	wake(q);
+}
+
+/**
+ * memfdcr_events_reserve() - something happens that can only be told later
+ * @q: the queue
+ *
+ * Context: any.
+ * Return: its place, for memfdcr_events_fill(); MEMFDCR_NO_PLACE: there was none, it counts as lost.
+ */
+u64 memfdcr_events_reserve(struct memfdcr_events *q)
+{
+	u64 place = MEMFDCR_NO_PLACE;
+	unsigned long flags;
+
+	raw_spin_lock_irqsave(&q->lock, flags);
+	take_place(q, &place);
+	raw_spin_unlock_irqrestore(&q->lock, flags);
+	return place;
+}
+
+/**
+ * memfdcr_events_fill() - now it can be told
+ * @q: the queue
+ * @place: as reserved
+ * @event: what happened; NULL: nothing after all
+ *
+ * Context: any.
+ */
+void memfdcr_events_fill(struct memfdcr_events *q, u64 place, const struct memfdcr_event_ntf *event)
+{
+	unsigned long flags;
+
+	if (place == MEMFDCR_NO_PLACE)
+		return;
+	raw_spin_lock_irqsave(&q->lock, flags);
+	put_in_place(q, place, event);
+	raw_spin_unlock_irqrestore(&q->lock, flags);
+	wake(q);
+}
+
+/**
+ * memfdcr_events_module_init() - get ready for memfdcr_events_init()
+ *
+ * Context: process context; sleeps.
+ * Return: 0 or -ENOMEM.
+ */
+int memfdcr_events_module_init(void)
+{
+	workers = alloc_workqueue("memfdcr_events", WQ_UNBOUND, 0);
+	return workers ? 0 : -ENOMEM;
+}
+
+/**
+ * memfdcr_events_module_exit() - undo memfdcr_events_module_init(); no queue exists any more
+ *
+ * Context: process context; sleeps.
+ */
+void memfdcr_events_module_exit(void)
+{
+	destroy_workqueue(workers);
 }

@@ -3,14 +3,17 @@
 #ifndef MEMFDCR_EVENTS_H
 #define MEMFDCR_EVENTS_H
 
+#include <linux/limits.h>
 #include <linux/spinlock.h>
 #include <linux/types.h>
 #include <linux/workqueue.h>
 
 struct net;
 
-/* userfaultfds of one address space that a fork event can name; a process with more of them gets several fork-ntf */
+/* userfaultfds that one event can name */
 #define MEMFDCR_EVENT_UFFDS 4
+
+#define MEMFDCR_NO_PLACE U64_MAX
 
 /**
  * struct memfdcr_event_ntf - something that a watched process did
@@ -67,7 +70,8 @@ struct memfdcr_queued {
  * @watch: the watch's number
  * @net: where the socket is
  * @portid: the socket
- * @gone: the socket is not there any more
+ * @begun: what is queued may be told
+ * @gone: the socket does not want to know any more
  * @deliver: tells them
  */
 struct memfdcr_events {
@@ -80,15 +84,19 @@ struct memfdcr_events {
 	u32 watch;
 	struct net *net;
 	u32 portid;
-	bool gone;
+	bool begun, gone;
 	struct delayed_work deliver;
 };
 
 int memfdcr_events_init(struct memfdcr_events *q, u32 watch, u32 size, struct net *net, u32 portid);
+void memfdcr_events_begin(struct memfdcr_events *q);
 void memfdcr_events_stop(struct memfdcr_events *q);
 void memfdcr_events_free(struct memfdcr_events *q);
 void memfdcr_events_add(struct memfdcr_events *q, const struct memfdcr_event_ntf *event);
+void memfdcr_events_lose(struct memfdcr_events *q);
 u64 memfdcr_events_reserve(struct memfdcr_events *q);
 void memfdcr_events_fill(struct memfdcr_events *q, u64 place, const struct memfdcr_event_ntf *event);
+int memfdcr_events_module_init(void);
+void memfdcr_events_module_exit(void);
 
 #endif

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Which watch has which process, and what the hooks do for it. */
+#ifndef MEMFDCR_MEMBERS_H
+#define MEMFDCR_MEMBERS_H
+
+#include <linux/list.h>
+#include <linux/rcupdate.h>
+#include <linux/refcount.h>
+#include <linux/types.h>
+
+#include "events.h"
+
+struct mm_struct;
+struct pid_namespace;
+struct signal_struct;
+struct task_struct;
+
+/**
+ * struct memfdcr_watch - a watch; its members and pending work have references
+ * @node: in the list of all
+ * @refs: references
+ * @ns: whose pids are told
+ * @tree: children of members become members
+ * @members: processes watched now
+ * @events: what is to be told
+ * @ending: nobody becomes a member any more
+ */
+struct memfdcr_watch {
+	struct list_head node;
+	refcount_t refs;
+	struct pid_namespace *ns;
+	bool tree;
+	unsigned int members;
+	struct memfdcr_events events;
+	bool ending;
+};
+
+void memfdcr_watch_put(struct memfdcr_watch *w);
+
+int memfdcr_members_hook(void);
+void memfdcr_members_unhook(void);
+int memfdcr_members_add(struct memfdcr_watch *w, struct task_struct *process);
+void memfdcr_members_clear(struct memfdcr_watch *w);
+void memfdcr_members_exit(void);
+
+#endif
