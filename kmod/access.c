@@ -122,6 +122,30 @@ static bool may_trace(struct memfdcr_access *access, struct task_struct *process
 }
 
 /**
+ * memfdcr_access_capable() - does the request have the capability to look at this process?
+ * @access: on whose behalf
+ * @process: thread group leader; the caller has a reference
+ *
+ * Context: process context; does not sleep.
+ * Return: whether it has.
+ */
+bool memfdcr_access_capable(struct memfdcr_access *access, struct task_struct *process)
+{
+	struct user_namespace *ns, *mm_ns;
+
+	rcu_read_lock();
+	ns = get_user_ns(__task_cred(process)->user_ns);
+	rcu_read_unlock();
+	/* executing what it may not read has left a process's memory in an outer namespace than its credentials */
+	mm_ns = memfdcr_task_user_ns(process);
+	if (is_capable(access, ns))
+		return !mm_ns || is_capable(access, mm_ns);
+	if (mm_ns)
+		put_user_ns(mm_ns);
+	return false;
+}
+
+/**
  * memfdcr_access_to() - may the request look at this process?
  * @access: on whose behalf
  * @process: thread group leader; the caller has a reference
@@ -131,24 +155,11 @@ static bool may_trace(struct memfdcr_access *access, struct task_struct *process
  */
 bool memfdcr_access_to(struct memfdcr_access *access, struct task_struct *process)
 {
-	struct user_namespace *ns, *mm_ns;
-
 	/* another process that reads the answer must not see what the sender has become by execve() */
 	if (access->plain && task_tgid(process) == access->self && same_thread_group(process, current))
 		return true;
 
-	rcu_read_lock();
-	ns = get_user_ns(__task_cred(process)->user_ns);
-	rcu_read_unlock();
-	/* executing what it may not read has left a process's memory in an outer namespace than its credentials */
-	mm_ns = memfdcr_task_user_ns(process);
-	if (is_capable(access, ns)) {
-		if (!mm_ns || is_capable(access, mm_ns))
-			return true;
-	} else if (mm_ns) {
-		put_user_ns(mm_ns);
-	}
-	return access->plain && may_trace(access, process);
+	return memfdcr_access_capable(access, process) || (access->plain && may_trace(access, process));
 }
 
 /* whether a task is still the one that stands for its process, and has not been replaced or reaped */

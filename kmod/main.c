@@ -7,6 +7,7 @@
 #include "netlink.h"
 #include "target.h"
 #include "uffd.h"
+#include "watch.h"
 
 static int __init memfdcr_init(void)
 {
@@ -22,12 +23,17 @@ static int __init memfdcr_init(void)
 	err = memfdcr_guard_init();
 	if (err)
 		goto err_guard;
+	err = memfdcr_watch_init();
+	if (err)
+		goto err_watch;
 	err = memfdcr_netlink_init();
 	if (err)
 		goto err_netlink;
 	return 0;
 
 err_netlink:
+	memfdcr_watch_exit();
+err_watch:
 	memfdcr_guard_exit();
 err_guard:
 	memfdcr_uffd_exit();
@@ -39,6 +45,7 @@ err_uffd:
 static void __exit memfdcr_exit(void)
 {
 	memfdcr_netlink_exit();
+	memfdcr_watch_exit();
 	memfdcr_guard_exit();
 	memfdcr_uffd_exit();
 	memfdcr_target_exit();

@@ -8,11 +8,14 @@
  * for a mapping that grows where it is tells nobody. Where something was moved to is what mremap() returns, so its
  * place among the events is reserved when the move begins.
  */
+#include <linux/completion.h>
 #include <linux/hashtable.h>
 #include <linux/kprobes.h>
 #include <linux/mman.h>
 #include <linux/mmu_notifier.h>
+#include <linux/math64.h>
 #include <linux/module.h>
+#include <linux/mutex.h>
 #include <linux/pid.h>
 #include <linux/pid_namespace.h>
 #include <linux/sched.h>
@@ -57,6 +60,7 @@ struct space {
  * @refs: one for the table, one for each work pending
  * @gone: not in the table any more
  * @pid: in the watch's pid namespace
+ * @attaching_lock: whoever attaches; to detach needs no lock
  * @in_space: among the members of @space
  * @space: its address space; NULL: none yet, or gone
  * @attach: work that gets a new address space its notifier
@@ -71,6 +75,7 @@ struct member {
 	refcount_t refs;
 	bool gone;
 	pid_t pid;
+	struct mutex attaching_lock;
 	struct list_head in_space;
 	struct space *space;
 	struct callback_head attach;
@@ -139,48 +144,713 @@ static void space_free(struct mmu_notifier *mn)
 	kfree(container_of(mn, struct space, mn));
 }
 
-/* the member's memory is not watched (any more) */
+/* the member's memory is not watched (any more); whoever comes first does it */
 static void detach(struct member *m)
 {
-	struct space *s = m->space;
+	struct space *s = xchg(&m->space, NULL);
 
 	if (!s)
 		return;
 	spin_lock(&s->lock);
 	list_del(&m->in_space);
-	m->space = NULL;
 	spin_unlock(&s->lock);
 	mmu_notifier_put(&s->mn);
 }
 
-/* the notifier of an address space, whose mmap_lock the caller has for writing; consumes the reference */
-static void attach_to(struct member *m, struct mmu_notifier *mn)
+/* from now on the notifier tells of this member, too; consumes the reference; with the member's lock held */
+static void attach(struct member *m, struct mmu_notifier *mn)
 {
-	struct space *s;
+	struct space *s = container_of(mn, struct space, mn);
 
-	if (IS_ERR(mn)) {
-		memfdcr_events_lose(&m->watch->events);
+	/* the process has another address space meanwhile, and has attached that */
+	if (READ_ONCE(m->space)) {
+		mmu_notifier_put(mn);
 		return;
 	}
-	s = container_of(mn, struct space, mn);
 	spin_lock(&s->lock);
-	m->space = s;
 	list_add(&m->in_space, &s->members);
 	spin_unlock(&s->lock);
+	WRITE_ONCE(m->space, s);
+	/* pairs with the one in leave(): one of us sees that the other was here */
+	smp_mb();
+	if (READ_ONCE(m->gone))
+		detach(m);
 }
 
+/* in the process itself, before it returns to user mode with a new address space */
 static void attach_work(struct callback_head *work)
 {
 	struct member *m = container_of(work, struct member, attach);
-	struct mm_struct *mm = current->mm;
+	struct mmu_notifier *mn = NULL;
 
+	smp_store_release(&m->attaching, false);
+	/* not while it exits */
+	if (current->mm && !READ_ONCE(m->gone))
+		mn = mmu_notifier_get(&notifier_ops, current->mm);
+	mutex_lock(&m->attaching_lock);
 	detach(m);
-	WRITE_ONCE(m->attaching, false);
-	if (mm && !READ_ONCE(m->gone))
-		attach_to(m, mmu_notifier_get(&notifier_ops, mm));
-	/* it may have left in between, and then nobody else takes it off */
-	if (READ_ONCE(m->gone))
-		detach(m);
+	if (IS_ERR(mn))
+		memfdcr_events_lose(&m->watch->events);
+	else if (mn)
+		attach(m, mn);
+	mutex_unlock(&m->attaching_lock);
 	member_put(m);
 	module_put(THIS_MODULE);
+}
+
+/* has the member's own thread get its address space a notifier; in a tracepoint */
+static void attach_soon(struct member *m, struct task_struct *t)
+{
+	if (xchg(&m->attaching, true))
+		return;
+	refcount_inc(&m->refs);
+	__module_get(THIS_MODULE);
+	init_task_work(&m->attach, attach_work);
+	if (!task_work_add(t, &m->attach, TWA_RESUME))
+		return;
+	/* it exits */
+	m->attaching = false;
+	member_put(m);
+	module_put(THIS_MODULE);
+}
+
+/* a system call that means to drop pages, as opposed to reclaim and migration, which clear page tables as well */
+static bool is_dropping(void)
+{
+	switch (syscall_get_nr(current, task_pt_regs(current))) {
+	case __NR_madvise:
+	case __NR_process_madvise:
+	case __NR_fallocate:
+	case __NR_truncate:
+	case __NR_ftruncate:
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* the mremap() that the current thread is in, if any; under the lock */
+static struct move *current_move(struct member *m)
+{
+	struct move *move;
+
+	list_for_each_entry(move, &m->moves, node)
+		if (move->task == current)
+			return move;
+	return NULL;
+}
+
+/*
+ * Whether the range goes because mremap() moves it: told by mremap-ntf alone, in the place where the move begins. What
+ * is cut off before, at the end or at the destination, is told by itself.
+ */
+static bool is_moved(struct member *m, unsigned long start, unsigned long end)
+{
+	struct move *move;
+	unsigned long flags;
+	bool moved = false;
+
+	raw_spin_lock_irqsave(&lock, flags);
+	move = current_move(m);
+	if (move && !move->begun && start == move->event.mremap.old) {
+		move->begun = true;
+		move->place = memfdcr_events_reserve(&m->watch->events);
+	}
+	if (move && move->begun)
+		moved = start >= move->event.mremap.old &&
+			end <= move->event.mremap.old + move->event.mremap.old_length;
+	raw_spin_unlock_irqrestore(&lock, flags);
+	return moved;
+}
+
+static void tell_unmap(struct member *m, unsigned long start, unsigned long end, u32 cause)
+{
+	struct memfdcr_event_ntf event = event_of(m, MEMFDCR_CMD_UNMAP_NTF);
+
+	event.unmap.start = start;
+	event.unmap.end = end;
+	event.unmap.cause = cause;
+	memfdcr_events_add(&m->watch->events, &event);
+}
+
+/* several processes may have the address space (CLONE_VM, vfork()): whose doing it is, if it is one of them */
+static bool is_own_doing(const struct space *s)
+{
+	const struct member *m;
+
+	list_for_each_entry(m, &s->members, in_space)
+		if (m->process == current->signal)
+			return true;
+	return false;
+}
+
+static int range_start(struct mmu_notifier *mn, const struct mmu_notifier_range *range)
+{
+	struct space *s = container_of(mn, struct space, mn);
+	struct member *m;
+	bool own;
+
+	if (range->event != MMU_NOTIFY_UNMAP && (range->event != MMU_NOTIFY_CLEAR || !is_dropping()))
+		return 0;
+	spin_lock(&s->lock);
+	own = is_own_doing(s);
+	list_for_each_entry(m, &s->members, in_space) {
+		if (own && m->process != current->signal)
+			continue;
+		if (range->event == MMU_NOTIFY_CLEAR)
+			tell_unmap(m, range->start, range->end, MEMFDCR_CAUSE_DROPPED);
+		else if (!is_moved(m, range->start, range->end))
+			tell_unmap(m, range->start, range->end, MEMFDCR_CAUSE_UNMAPPED);
+	}
+	spin_unlock(&s->lock);
+	return 0;
+}
+
+/* the last user of the address space is gone: by exit, or by execve() into another one */
+static void release(struct mmu_notifier *mn, struct mm_struct *mm)
+{
+	struct space *s = container_of(mn, struct space, mn);
+	struct member *m;
+
+	spin_lock(&s->lock);
+	list_for_each_entry(m, &s->members, in_space) {
+		bool execs = m->process == current->signal && !(current->flags & PF_EXITING);
+
+		tell_unmap(m, 0, TASK_SIZE_MAX, execs ? MEMFDCR_CAUSE_EXEC : MEMFDCR_CAUSE_EXIT);
+	}
+	spin_unlock(&s->lock);
+}
+
+static const struct mmu_notifier_ops notifier_ops = {
+	.invalidate_range_start = range_start,
+	.release = release,
+	.alloc_notifier = space_new,
+	.free_notifier = space_free,
+};
+
+/* ---- membership ---- */
+
+static struct member *member_new(struct memfdcr_watch *w, struct task_struct *process, gfp_t gfp)
+{
+	struct member *m = kzalloc(sizeof(*m), gfp);
+
+	if (!m)
+		return NULL;
+	m->process = process->signal;
+	m->pid = task_tgid_nr_ns(process, w->ns);
+	m->watch = w;
+	refcount_inc(&w->refs);
+	refcount_set(&m->refs, 1);
+	mutex_init(&m->attaching_lock);
+	INIT_LIST_HEAD(&m->moves);
+	return m;
+}
+
+/* -ESRCH: the watch ends, or the process has; -EEXIST: it is a member already */
+static int enter(struct member *m, const struct task_struct *process)
+{
+	struct member *other;
+	unsigned long flags;
+	int err = 0;
+
+	raw_spin_lock_irqsave(&lock, flags);
+	if (m->watch->ending || !atomic_read(&process->signal->live))
+		err = -ESRCH;
+	hash_for_each_possible(table, other, hash, (unsigned long)m->process)
+		if (other->process == m->process && other->watch == m->watch)
+			err = -EEXIST;
+	if (!err) {
+		hash_add_rcu(table, &m->hash, (unsigned long)m->process);
+		m->watch->members++;
+	}
+	raw_spin_unlock_irqrestore(&lock, flags);
+	return err;
+}
+
+/* takes a member out of the table; true: nobody did before, the caller has the table's reference now */
+static bool leave(struct member *m, bool *last)
+{
+	unsigned long flags;
+	bool was_in;
+
+	raw_spin_lock_irqsave(&lock, flags);
+	was_in = !m->gone;
+	if (was_in) {
+		m->gone = true;
+		hash_del_rcu(&m->hash);
+		*last = !--m->watch->members;
+	}
+	raw_spin_unlock_irqrestore(&lock, flags);
+	/* pairs with the one in attach() */
+	smp_mb();
+	return was_in;
+}
+
+static void expel(struct member *m)
+{
+	detach(m);
+	member_put(m);
+}
+
+/* the members that a process is, with references; under RCU */
+#define for_each_membership(m, p) \
+	hash_for_each_possible_rcu(table, m, hash, (unsigned long)(p)) \
+		if ((m)->process == (p) && !READ_ONCE((m)->gone))
+
+/* ---- fork, exec, exit: tracepoints, with preemption off ---- */
+
+/* the userfaultfds that a new address space has inherited; nobody else has it yet, so its lock is free */
+static unsigned int inherited_uffds(struct mm_struct *mm, u64 *ids, unsigned int max)
+{
+	VMA_ITERATOR(vmi, mm, 0);
+	struct vm_area_struct *vma;
+	unsigned int n = 0, i;
+
+	if (!mmap_read_trylock(mm))
+		return 0;
+	for_each_vma(vmi, vma) {
+		u64 id;
+
+		if (!vma->vm_userfaultfd_ctx.ctx)
+			continue;
+		id = memfdcr_id(vma->vm_userfaultfd_ctx.ctx);
+		for (i = 0; i < n && ids[i] != id; i++)
+			;
+		if (i < n)
+			continue;
+		if (n == max)
+			break;
+		ids[n++] = id;
+	}
+	mmap_read_unlock(mm);
+	return n;
+}
+
+static void on_fork(void *data, struct task_struct *parent, struct task_struct *child)
+{
+	struct memfdcr_event_ntf event;
+	struct member *m, *new;
+	u64 uffds[MEMFDCR_EVENT_UFFDS];
+	int n = -1;
+
+	if (child->signal == parent->signal)
+		return;
+	rcu_read_lock();
+	for_each_membership(m, parent->signal) {
+		if (n < 0)
+			n = child->mm && child->mm != parent->mm ?
+				inherited_uffds(child->mm, uffds, ARRAY_SIZE(uffds)) : 0;
+		event = event_of(m, MEMFDCR_CMD_FORK_NTF);
+		event.child.pid = task_tgid_nr_ns(child, m->watch->ns);
+		event.child.start_time = div_u64(child->start_boottime, NSEC_PER_SEC / USER_HZ);
+		event.child.n_uffds = n;
+		memcpy(event.child.uffd, uffds, n * sizeof(*uffds));
+		memfdcr_events_add(&m->watch->events, &event);
+		if (!m->watch->tree)
+			continue;
+		new = member_new(m->watch, child, GFP_NOWAIT | __GFP_NOWARN | __GFP_ACCOUNT);
+		if (!new) {
+			memfdcr_events_lose(&m->watch->events);
+			continue;
+		}
+		if (enter(new, child))
+			member_put(new);
+		else
+			attach_soon(new, child);
+	}
+	rcu_read_unlock();
+}
+
+static void on_exec(void *data, struct task_struct *p, pid_t old_pid, struct linux_binprm *bprm)
+{
+	struct memfdcr_event_ntf event;
+	struct member *m;
+
+	rcu_read_lock();
+	for_each_membership(m, p->signal) {
+		event = event_of(m, MEMFDCR_CMD_EXEC_NTF);
+		memfdcr_events_add(&m->watch->events, &event);
+		attach_soon(m, p);
+	}
+	rcu_read_unlock();
+}
+
+/* as wait() would tell it */
+static int exit_status(struct task_struct *p)
+{
+	const struct signal_struct *signal = p->signal;
+
+	return signal->flags & SIGNAL_GROUP_EXIT ? signal->group_exit_code : p->group_leader->exit_code;
+}
+
+static void on_thread_exit(struct task_struct *p)
+{
+	struct member *m;
+
+	if (atomic_read(&p->signal->live))
+		return;
+	rcu_read_lock();
+	for_each_membership(m, p->signal) {
+		struct memfdcr_event_ntf event = event_of(m, MEMFDCR_CMD_EXIT_NTF);
+		int status = exit_status(p);
+
+		if (!leave(m, &event.last))
+			continue;
+		event.exit.code = status >> 8 & 0xff;
+		event.exit.signal = status & 0x7f;
+		memfdcr_events_add(&m->watch->events, &event);
+		expel(m);
+	}
+	rcu_read_unlock();
+}
+
+#ifdef MEMFDCR_EXIT_TELLS_GROUP	/* 6.16: "tracing/sched: add group_dead" */
+static void on_exit(void *data, struct task_struct *p, bool group_dead)
+#else
+static void on_exit(void *data, struct task_struct *p)
+#endif
+{
+	on_thread_exit(p);
+}
+
+/* ---- mremap ---- */
+
+static void move_end(struct move *move)
+{
+	unsigned long flags;
+
+	raw_spin_lock_irqsave(&lock, flags);
+	list_del(&move->node);
+	raw_spin_unlock_irqrestore(&lock, flags);
+	member_put(move->member);
+	kfree(move);
+	module_put(THIS_MODULE);
+}
+
+/* mremap() is about to return to user mode */
+static void move_work(struct callback_head *work)
+{
+	struct move *move = container_of(work, struct move, work);
+	struct memfdcr_events *q = &move->member->watch->events;
+	unsigned long result = regs_return_value(task_pt_regs(current));
+	bool done = !IS_ERR_VALUE(result);
+
+	move->event.mremap.new = result;
+	if (move->begun)
+		memfdcr_events_fill(q, move->place, done ? &move->event : NULL);
+	else if (done && (move->event.mremap.old != result ||
+			  move->event.mremap.old_length != move->event.mremap.new_length))
+		memfdcr_events_add(q, &move->event);
+	move_end(move);
+}
+
+/* mremap() is entered; its arguments are in the registers that the thread entered the kernel with */
+static int mremap_entered(struct kprobe *kp, struct pt_regs *regs)
+{
+	unsigned long args[6], flags;
+	struct member *m;
+	struct move *move;
+
+	rcu_read_lock();
+	for_each_membership(m, current->signal) {
+		move = kzalloc(sizeof(*move), GFP_NOWAIT | __GFP_NOWARN | __GFP_ACCOUNT);
+		if (!move) {
+			memfdcr_events_lose(&m->watch->events);
+			continue;
+		}
+		syscall_get_arguments(current, task_pt_regs(current), args);
+		move->event = event_of(m, MEMFDCR_CMD_MREMAP_NTF);
+		move->event.mremap.old = args[0];
+		move->event.mremap.old_length = PAGE_ALIGN(args[1]);
+		move->event.mremap.new_length = PAGE_ALIGN(args[2]);
+		move->event.mremap.flags = args[3];
+		move->member = m;
+		move->task = current;
+		init_task_work(&move->work, move_work);
+		refcount_inc(&m->refs);
+		__module_get(THIS_MODULE);
+		raw_spin_lock_irqsave(&lock, flags);
+		list_add(&move->node, &m->moves);
+		raw_spin_unlock_irqrestore(&lock, flags);
+		/* fails when the thread exits, and then it is not here */
+		if (task_work_add(current, &move->work, TWA_RESUME))
+			move_end(move);
+	}
+	rcu_read_unlock();
+	return 0;
+}
+
+/* ---- the hooks themselves ---- */
+
+static struct hook {
+	const char *name;
+	void *fn;
+	struct tracepoint *tp;
+} hooks[] = {
+	{ "sched_process_fork", on_fork },
+	{ "sched_process_exec", on_exec },
+	{ "sched_process_exit", on_exit },
+};
+
+static const char *const mremap_symbols[] = { "__x64_sys_mremap", "__ia32_sys_mremap" };
+static struct kprobe mremap_probes[ARRAY_SIZE(mremap_symbols)];
+
+static void find_tracepoint(struct tracepoint *tp, void *data)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(hooks); i++)
+		if (!strcmp(tp->name, hooks[i].name))
+			hooks[i].tp = tp;
+}
+
+static void mremap_probes_unregister(unsigned int n)
+{
+	while (n--)
+		if (mremap_probes[n].addr)
+			unregister_kprobe(&mremap_probes[n]);
+}
+
+static int mremap_probes_register(void)
+{
+	unsigned int i;
+	int err;
+
+	for (i = 0; i < ARRAY_SIZE(mremap_probes); i++) {
+		mremap_probes[i] = (struct kprobe){
+			.symbol_name = mremap_symbols[i], .pre_handler = mremap_entered,
+		};
+		err = register_kprobe(&mremap_probes[i]);
+		/* a kernel without that system call table */
+		if (err == -ENOENT) {
+			mremap_probes[i].addr = NULL;
+		} else if (err) {
+			mremap_probes_unregister(i);
+			return err;
+		}
+	}
+	return 0;
+}
+
+static void tracepoints_unregister(unsigned int n)
+{
+	while (n--)
+		tracepoint_probe_unregister(hooks[n].tp, hooks[n].fn, NULL);
+}
+
+static int tracepoints_register(void)
+{
+	unsigned int i;
+	int err;
+
+	for_each_kernel_tracepoint(find_tracepoint, NULL);
+	for (i = 0; i < ARRAY_SIZE(hooks); i++) {
+		err = hooks[i].tp ? tracepoint_probe_register(hooks[i].tp, hooks[i].fn, NULL) : -EOPNOTSUPP;
+		if (err) {
+			tracepoints_unregister(i);
+			tracepoint_synchronize_unregister();
+			return err;
+		}
+	}
+	return 0;
+}
+
+/**
+ * memfdcr_members_hook() - have the hooks in place
+ *
+ * Context: process context; sleeps. Not twice without memfdcr_members_unhook().
+ * Return: 0, or why the kernel refuses them.
+ */
+int memfdcr_members_hook(void)
+{
+	int err = tracepoints_register();
+
+	if (err)
+		return err;
+	err = mremap_probes_register();
+	if (!err)
+		return 0;
+	tracepoints_unregister(ARRAY_SIZE(hooks));
+	tracepoint_synchronize_unregister();
+	return err;
+}
+
+/**
+ * memfdcr_members_unhook() - undo memfdcr_members_hook()
+ *
+ * Context: process context; sleeps.
+ */
+void memfdcr_members_unhook(void)
+{
+	mremap_probes_unregister(ARRAY_SIZE(mremap_probes));
+	tracepoints_unregister(ARRAY_SIZE(hooks));
+	tracepoint_synchronize_unregister();
+}
+
+/* how long a request may wait for somebody's address space: other families wait for it */
+#define ATTACH_PATIENCE msecs_to_jiffies(100)
+
+/* getting an address space its notifier, shared by the request that waits and the worker that does it */
+struct attach_job {
+	struct work_struct work;
+	struct completion done;
+	refcount_t refs;
+	struct member *member;	/* with a reference */
+	struct mm_struct *mm;	/* user reference */
+	int err;
+};
+
+static struct workqueue_struct *workers;
+
+static void job_put(struct attach_job *job)
+{
+	if (!refcount_dec_and_test(&job->refs))
+		return;
+	mmput_async(job->mm);
+	member_put(job->member);
+	kfree(job);
+}
+
+/* waits for the lock of the address space as long as it takes */
+static void job_work(struct work_struct *work)
+{
+	struct attach_job *job = container_of(work, struct attach_job, work);
+	struct mmu_notifier *mn = mmu_notifier_get(&notifier_ops, job->mm);
+
+	if (IS_ERR(mn)) {
+		job->err = PTR_ERR(mn);
+	} else {
+		mutex_lock(&job->member->attaching_lock);
+		attach(job->member, mn);
+		mutex_unlock(&job->member->attaching_lock);
+	}
+	complete(&job->done);
+	job_put(job);
+}
+
+/* the address space that the process has now; one that it gets by execve() meanwhile, it attaches itself */
+static int attach_now(struct member *m, struct task_struct *process)
+{
+	struct mm_struct *mm = memfdcr_process_mm(process);
+	struct attach_job *job;
+	long left;
+	int err;
+
+	if (!mm)
+		return 0;
+	job = kzalloc(sizeof(*job), GFP_KERNEL_ACCOUNT);
+	if (!job) {
+		mmput_async(mm);
+		return -ENOMEM;
+	}
+	INIT_WORK(&job->work, job_work);
+	init_completion(&job->done);
+	refcount_set(&job->refs, 2);
+	refcount_inc(&m->refs);
+	job->member = m;
+	job->mm = mm;
+	queue_work(workers, &job->work);
+	left = wait_for_completion_killable_timeout(&job->done, ATTACH_PATIENCE);
+	err = left < 0 ? -EINTR : left ? job->err : -EBUSY;
+	job_put(job);
+	return err;
+}
+
+/**
+ * memfdcr_members_add() - watch a process
+ * @w: the watch
+ * @process: thread group leader; the caller has a reference
+ *
+ * Context: process context; sleeps. The hooks are in place.
+ * Return: 0; -EEXIST it is a member; -ESRCH it has exited; -EBUSY its memory is locked for long; -ENOMEM.
+ */
+int memfdcr_members_add(struct memfdcr_watch *w, struct task_struct *process)
+{
+	struct member *m = member_new(w, process, GFP_KERNEL_ACCOUNT);
+	bool last;
+	int err;
+
+	if (!m)
+		return -ENOMEM;
+	err = enter(m, process);
+	if (err) {
+		member_put(m);
+		return err;
+	}
+	err = attach_now(m, process);
+	if (err && leave(m, &last))
+		expel(m);
+	return err;
+}
+
+/* one member of a watch, out of the table, with the table's reference; NULL: there is none */
+static struct member *take_one(struct memfdcr_watch *w)
+{
+	struct member *m, *found = NULL;
+	unsigned long flags;
+	int bucket;
+
+	raw_spin_lock_irqsave(&lock, flags);
+	w->ending = true;
+	hash_for_each(table, bucket, m, hash) {
+		if (m->watch != w)
+			continue;
+		found = m;
+		found->gone = true;
+		hash_del_rcu(&found->hash);
+		w->members--;
+		break;
+	}
+	raw_spin_unlock_irqrestore(&lock, flags);
+	smp_mb();
+	return found;
+}
+
+/**
+ * memfdcr_members_clear() - watch nobody any more
+ * @w: the watch, which gets no new members
+ *
+ * Context: process context; sleeps.
+ */
+void memfdcr_members_clear(struct memfdcr_watch *w)
+{
+	struct member *m;
+
+	while ((m = take_one(w)))
+		expel(m);
+}
+
+/**
+ * memfdcr_members_init() - get ready for memfdcr_members_add()
+ *
+ * Context: process context; sleeps.
+ * Return: 0 or -ENOMEM.
+ */
+int memfdcr_members_init(void)
+{
+	workers = alloc_workqueue("memfdcr_attach", WQ_UNBOUND, 0);
+	return workers ? 0 : -ENOMEM;
+}
+
+/**
+ * memfdcr_members_drain() - no worker has a member any more on return
+ *
+ * Context: process context; sleeps. No watch gets members any more.
+ */
+void memfdcr_members_drain(void)
+{
+	destroy_workqueue(workers);
+}
+
+/**
+ * memfdcr_members_exit() - wait for what members have left behind
+ *
+ * Context: process context; sleeps. No watch exists any more.
+ */
+void memfdcr_members_exit(void)
+{
+	mmu_notifier_synchronize();
+	/* work that a process did for us has put its reference to the module, and may still have to return */
+	synchronize_rcu_tasks();
+	rcu_barrier();
 }

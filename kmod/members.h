@@ -24,6 +24,7 @@ struct task_struct;
  * @members: processes watched now
  * @events: what is to be told
  * @ending: nobody becomes a member any more
+ * @free: when the last reference is gone
  */
 struct memfdcr_watch {
 	struct list_head node;
@@ -33,14 +34,17 @@ struct memfdcr_watch {
 	unsigned int members;
 	struct memfdcr_events events;
 	bool ending;
+	struct work_struct free;
 };
 
 void memfdcr_watch_put(struct memfdcr_watch *w);
 
+int memfdcr_members_init(void);
 int memfdcr_members_hook(void);
 void memfdcr_members_unhook(void);
 int memfdcr_members_add(struct memfdcr_watch *w, struct task_struct *process);
 void memfdcr_members_clear(struct memfdcr_watch *w);
+void memfdcr_members_drain(void);
 void memfdcr_members_exit(void);
 
 #endif

@@ -18,6 +18,7 @@
 #include "object.h"
 #include "target.h"
 #include "uffd.h"
+#include "watch.h"
 #include "watched.h"
 
 static const struct nla_policy uffd_open_policy[] = {
@@ -174,6 +175,18 @@ static const struct nla_policy extent_get_policy[] = {
 	[MEMFDCR_A_EXTENTS_END] = { .type = NLA_U64 },
 };
 
+static struct netlink_range_validation watch_limit = { .min = 16, .max = 65536 };
+
+static const struct nla_policy watch_start_policy[] = {
+	[MEMFDCR_A_WATCH_PID] = { .type = NLA_U32 },
+	[MEMFDCR_A_WATCH_TREE] = { .type = NLA_U32 },
+	[MEMFDCR_A_WATCH_LIMIT] = NLA_POLICY_FULL_RANGE(NLA_U32, &watch_limit),
+};
+
+static const struct nla_policy watch_stop_policy[] = {
+	[MEMFDCR_A_WATCH_WATCH] = { .type = NLA_U32 },
+};
+
 /* attributes that make sense in a dump only */
 static const struct nlattr *dump_only(struct nlattr **a)
 {
@@ -272,6 +285,18 @@ static const struct genl_ops ops[] = {
 		.done = memfdcr_watched_done,
 		.policy = uffd_get_policy,
 		.maxattr = ARRAY_SIZE(uffd_get_policy) - 1,
+	},
+	{
+		.cmd = MEMFDCR_CMD_WATCH_START,
+		.doit = memfdcr_watch_start,
+		.policy = watch_start_policy,
+		.maxattr = ARRAY_SIZE(watch_start_policy) - 1,
+	},
+	{
+		.cmd = MEMFDCR_CMD_WATCH_STOP,
+		.doit = memfdcr_watch_stop,
+		.policy = watch_stop_policy,
+		.maxattr = ARRAY_SIZE(watch_stop_policy) - 1,
 	},
 };
 
