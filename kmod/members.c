@@ -104,12 +104,19 @@ struct move {
 	bool begun;
 };
 
+static void member_free(struct rcu_head *rcu)
+{
+	struct member *m = container_of(rcu, struct member, rcu);
+
+	memfdcr_watch_put(m->watch);
+	kfree(m);
+}
+
+/* whoever has found the member in the table may still add to what its watch tells: both go after that */
 static void member_put(struct member *m)
 {
-	if (!refcount_dec_and_test(&m->refs))
-		return;
-	memfdcr_watch_put(m->watch);
-	kfree_rcu(m, rcu);
+	if (refcount_dec_and_test(&m->refs))
+		call_rcu(&m->rcu, member_free);
 }
 
 /* what every event begins with */
