@@ -210,7 +210,9 @@ static void attach_soon(struct member *m, struct task_struct *t)
 {
 	if (xchg(&m->attaching, true))
 		return;
-	refcount_inc(&m->refs);
+	/* it has just left */
+	if (!refcount_inc_not_zero(&m->refs))
+		return;
 	__module_get(THIS_MODULE);
 	init_task_work(&m->attach, attach_work);
 	if (!task_work_add(t, &m->attach, TWA_RESUME))
@@ -565,6 +567,11 @@ static int mremap_entered(struct kprobe *kp, struct pt_regs *regs)
 			memfdcr_events_lose(&m->watch->events);
 			continue;
 		}
+		/* it has just left */
+		if (!refcount_inc_not_zero(&m->refs)) {
+			kfree(move);
+			continue;
+		}
 		syscall_get_arguments(current, task_pt_regs(current), args);
 		move->event = event_of(m, MEMFDCR_CMD_MREMAP_NTF);
 		move->event.mremap.old = args[0];
@@ -574,7 +581,6 @@ static int mremap_entered(struct kprobe *kp, struct pt_regs *regs)
 		move->member = m;
 		move->task = current;
 		init_task_work(&move->work, move_work);
-		refcount_inc(&m->refs);
 		__module_get(THIS_MODULE);
 		raw_spin_lock_irqsave(&lock, flags);
 		list_add(&move->node, &m->moves);
