@@ -363,14 +363,22 @@ static int enter(struct member *m, const struct task_struct *process)
 	int err = 0;
 
 	raw_spin_lock_irqsave(&lock, flags);
-	if (m->watch->ending || !atomic_read(&process->signal->live))
+	if (m->watch->ending)
 		err = -ESRCH;
 	hash_for_each_possible(table, other, hash, (unsigned long)m->process)
 		if (other->process == m->process && other->watch == m->watch)
 			err = -EEXIST;
 	if (!err) {
 		hash_add_rcu(table, &m->hash, (unsigned long)m->process);
-		m->watch->members++;
+		/* pairs with the decrement in do_exit(): either this sees it, or the hook behind it sees the member */
+		smp_mb();
+		if (atomic_read(&process->signal->live)) {
+			m->watch->members++;
+		} else {
+			m->gone = true;
+			hash_del_rcu(&m->hash);
+			err = -ESRCH;
+		}
 	}
 	raw_spin_unlock_irqrestore(&lock, flags);
 	return err;
