@@ -15,7 +15,6 @@
 #include <linux/mmu_notifier.h>
 #include <linux/math64.h>
 #include <linux/module.h>
-#include <linux/mutex.h>
 #include <linux/pid.h>
 #include <linux/pid_namespace.h>
 #include <linux/sched.h>
@@ -60,7 +59,7 @@ struct space {
  * @refs: one for the table, one for each work pending
  * @gone: not in the table any more
  * @pid: in the watch's pid namespace
- * @attaching_lock: whoever attaches; to detach needs no lock
+ * @space_lock: @space, and whether it is among its members
  * @in_space: among the members of @space
  * @space: its address space; NULL: none yet, or gone
  * @attach: work that gets a new address space its notifier
@@ -75,7 +74,7 @@ struct member {
 	refcount_t refs;
 	bool gone;
 	pid_t pid;
-	struct mutex attaching_lock;
+	spinlock_t space_lock;
 	struct list_head in_space;
 	struct space *space;
 	struct callback_head attach;
@@ -151,37 +150,56 @@ static void space_free(struct mmu_notifier *mn)
 	kfree(container_of(mn, struct space, mn));
 }
 
-/* the member's memory is not watched (any more); whoever comes first does it */
-static void detach(struct member *m)
+/* takes the member out of its address space, if it has any: its notifier is to be put; with the member's lock held */
+static struct space *leave_space(struct member *m)
 {
-	struct space *s = xchg(&m->space, NULL);
+	struct space *s = m->space;
 
 	if (!s)
-		return;
+		return NULL;
 	spin_lock(&s->lock);
 	list_del(&m->in_space);
 	spin_unlock(&s->lock);
-	mmu_notifier_put(&s->mn);
+	m->space = NULL;
+	return s;
 }
 
-/* from now on the notifier tells of this member, too; consumes the reference; with the member's lock held */
-static void attach(struct member *m, struct mmu_notifier *mn)
+/* the member's memory is not watched (any more) */
+static void detach(struct member *m)
 {
-	struct space *s = container_of(mn, struct space, mn);
+	struct space *s;
 
-	/* the process has another address space meanwhile, and has attached that */
-	if (READ_ONCE(m->space)) {
-		mmu_notifier_put(mn);
-		return;
+	spin_lock(&m->space_lock);
+	s = leave_space(m);
+	spin_unlock(&m->space_lock);
+	if (s)
+		mmu_notifier_put(&s->mn);
+}
+
+/*
+ * From now on the notifier tells of this member, too; consumes the reference. When the member has an address space
+ * already, then that is newer, unless this one is said to be the newest.
+ */
+static void attach(struct member *m, struct mmu_notifier *mn, bool newest)
+{
+	struct space *s = container_of(mn, struct space, mn), *put = NULL;
+
+	spin_lock(&m->space_lock);
+	if (newest)
+		put = leave_space(m);
+	/* who makes it leave detaches it after that */
+	if (!m->space && !READ_ONCE(m->gone)) {
+		spin_lock(&s->lock);
+		list_add(&m->in_space, &s->members);
+		spin_unlock(&s->lock);
+		m->space = s;
+		mn = NULL;
 	}
-	spin_lock(&s->lock);
-	list_add(&m->in_space, &s->members);
-	spin_unlock(&s->lock);
-	WRITE_ONCE(m->space, s);
-	/* pairs with the one in leave(): one of us sees that the other was here */
-	smp_mb();
-	if (READ_ONCE(m->gone))
-		detach(m);
+	spin_unlock(&m->space_lock);
+	if (put)
+		mmu_notifier_put(&put->mn);
+	if (mn)
+		mmu_notifier_put(mn);
 }
 
 /* in the process itself, before it returns to user mode with a new address space */
@@ -194,13 +212,10 @@ static void attach_work(struct callback_head *work)
 	/* not while it exits */
 	if (current->mm && !READ_ONCE(m->gone))
 		mn = mmu_notifier_get(&notifier_ops, current->mm);
-	mutex_lock(&m->attaching_lock);
-	detach(m);
 	if (IS_ERR(mn))
 		memfdcr_events_lose(&m->watch->events);
 	else if (mn)
-		attach(m, mn);
-	mutex_unlock(&m->attaching_lock);
+		attach(m, mn, true);
 	member_put(m);
 	module_put(THIS_MODULE);
 }
@@ -350,7 +365,7 @@ static struct member *member_new(struct memfdcr_watch *w, struct task_struct *pr
 	m->watch = w;
 	refcount_inc(&w->refs);
 	refcount_set(&m->refs, 1);
-	mutex_init(&m->attaching_lock);
+	spin_lock_init(&m->space_lock);
 	INIT_LIST_HEAD(&m->moves);
 	return m;
 }
@@ -398,8 +413,6 @@ static bool leave(struct member *m, bool *last)
 		*last = !--m->watch->members;
 	}
 	raw_spin_unlock_irqrestore(&lock, flags);
-	/* pairs with the one in attach() */
-	smp_mb();
 	return was_in;
 }
 
@@ -741,9 +754,7 @@ static void job_work(struct work_struct *work)
 	if (IS_ERR(mn)) {
 		job->err = PTR_ERR(mn);
 	} else {
-		mutex_lock(&job->member->attaching_lock);
-		attach(job->member, mn);
-		mutex_unlock(&job->member->attaching_lock);
+		attach(job->member, mn, false);
 	}
 	complete(&job->done);
 	job_put(job);
@@ -823,7 +834,6 @@ static struct member *take_one(struct memfdcr_watch *w)
 		break;
 	}
 	raw_spin_unlock_irqrestore(&lock, flags);
-	smp_mb();
 	return found;
 }
 
