@@ -202,20 +202,94 @@ static void attach(struct member *m, struct mmu_notifier *mn, bool newest)
 		mmu_notifier_put(mn);
 }
 
+/* getting an address space its notifier, shared by the worker that does it and whoever waits for that */
+struct attach_job {
+	struct work_struct work;
+	struct completion done;
+	refcount_t refs;
+	struct member *member;	/* with a reference */
+	struct mm_struct *mm;	/* user reference */
+	bool newest;
+	int err;
+};
+
+static struct workqueue_struct *workers;
+
+static void job_put(struct attach_job *job)
+{
+	if (!refcount_dec_and_test(&job->refs))
+		return;
+	mmput_async(job->mm);
+	member_put(job->member);
+	kfree(job);
+}
+
+/* waits for the lock of the address space as long as it takes */
+static void job_work(struct work_struct *work)
+{
+	struct attach_job *job = container_of(work, struct attach_job, work);
+	struct mmu_notifier *mn = mmu_notifier_get(&notifier_ops, job->mm);
+
+	if (IS_ERR(mn))
+		job->err = PTR_ERR(mn);
+	else
+		attach(job->member, mn, job->newest);
+	complete(&job->done);
+	job_put(job);
+}
+
+/* has a worker attach the member, and waits for it that long; consumes the reference to the address space */
+static int attach_by_worker(struct member *m, struct mm_struct *mm, bool newest, long patience)
+{
+	struct attach_job *job = kzalloc(sizeof(*job), GFP_KERNEL_ACCOUNT);
+	long left;
+	int err;
+
+	if (!job) {
+		mmput_async(mm);
+		return -ENOMEM;
+	}
+	INIT_WORK(&job->work, job_work);
+	init_completion(&job->done);
+	refcount_set(&job->refs, 2);
+	refcount_inc(&m->refs);
+	job->member = m;
+	job->mm = mm;
+	job->newest = newest;
+	queue_work(workers, &job->work);
+	left = wait_for_completion_killable_timeout(&job->done, patience);
+	err = left < 0 ? -EINTR : left ? job->err : -EBUSY;
+	job_put(job);
+	return err;
+}
+
+/* the address space that the current process has just got, and has not used yet */
+static int attach_own(struct member *m)
+{
+	struct mmu_notifier *mn = mmu_notifier_get(&notifier_ops, current->mm);
+	int err;
+
+	if (!IS_ERR(mn)) {
+		attach(m, mn, true);
+		return 0;
+	}
+	if (PTR_ERR(mn) != -EINTR)
+		return PTR_ERR(mn);
+	/* it has a signal pending, which workers have not. When it is killed it does not matter any more. */
+	mmget(current->mm);
+	err = attach_by_worker(m, current->mm, true, MAX_SCHEDULE_TIMEOUT);
+	return err == -EINTR ? 0 : err;
+}
+
 /* in the process itself, before it returns to user mode with a new address space */
 static void attach_work(struct callback_head *work)
 {
 	struct member *m = container_of(work, struct member, attach);
-	struct mmu_notifier *mn = NULL;
 
 	smp_store_release(&m->attaching, false);
 	/* not while it exits */
-	if (current->mm && !READ_ONCE(m->gone))
-		mn = mmu_notifier_get(&notifier_ops, current->mm);
-	if (IS_ERR(mn))
+	if (current->mm && !READ_ONCE(m->gone) && attach_own(m))
 		memfdcr_events_lose(&m->watch->events);
-	else if (mn)
-		attach(m, mn, true);
 	member_put(m);
 	module_put(THIS_MODULE);
 }
@@ -724,68 +798,12 @@ void memfdcr_members_unhook(void)
 /* how long a request may wait for somebody's address space: other families wait for it */
 #define ATTACH_PATIENCE msecs_to_jiffies(100)
 
-/* getting an address space its notifier, shared by the request that waits and the worker that does it */
-struct attach_job {
-	struct work_struct work;
-	struct completion done;
-	refcount_t refs;
-	struct member *member;	/* with a reference */
-	struct mm_struct *mm;	/* user reference */
-	int err;
-};
-
-static struct workqueue_struct *workers;
-
-static void job_put(struct attach_job *job)
-{
-	if (!refcount_dec_and_test(&job->refs))
-		return;
-	mmput_async(job->mm);
-	member_put(job->member);
-	kfree(job);
-}
-
-/* waits for the lock of the address space as long as it takes */
-static void job_work(struct work_struct *work)
-{
-	struct attach_job *job = container_of(work, struct attach_job, work);
-	struct mmu_notifier *mn = mmu_notifier_get(&notifier_ops, job->mm);
-
-	if (IS_ERR(mn)) {
-		job->err = PTR_ERR(mn);
-	} else {
-		attach(job->member, mn, false);
-	}
-	complete(&job->done);
-	job_put(job);
-}
-
 /* the address space that the process has now; one that it gets by execve() meanwhile, it attaches itself */
 static int attach_now(struct member *m, struct task_struct *process)
 {
 	struct mm_struct *mm = memfdcr_process_mm(process);
-	struct attach_job *job;
-	long left;
-	int err;
 
-	if (!mm)
-		return 0;
-	job = kzalloc(sizeof(*job), GFP_KERNEL_ACCOUNT);
-	if (!job) {
-		mmput_async(mm);
-		return -ENOMEM;
-	}
-	INIT_WORK(&job->work, job_work);
-	init_completion(&job->done);
-	refcount_set(&job->refs, 2);
-	refcount_inc(&m->refs);
-	job->member = m;
-	job->mm = mm;
-	queue_work(workers, &job->work);
-	left = wait_for_completion_killable_timeout(&job->done, ATTACH_PATIENCE);
-	err = left < 0 ? -EINTR : left ? job->err : -EBUSY;
-	job_put(job);
-	return err;
+	return mm ? attach_by_worker(m, mm, false, ATTACH_PATIENCE) : 0;
 }
 
 /**
