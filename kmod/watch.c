@@ -74,24 +74,32 @@ static void watch_free(struct work_struct *work)
 
 static struct memfdcr_watch *watch_new(struct genl_info *info, u32 limit, bool tree)
 {
-	struct memfdcr_watch *w = kzalloc(sizeof(*w), GFP_KERNEL_ACCOUNT);
+	struct memfdcr_watch *w;
 	int err;
 
+	/* unloading has begun, and waits for this request */
+	if (!try_module_get(THIS_MODULE))
+		return ERR_PTR(-ENODEV);
+	w = kzalloc(sizeof(*w), GFP_KERNEL_ACCOUNT);
+	err = -ENOMEM;
 	if (!w)
-		return ERR_PTR(-ENOMEM);
+		goto err_watch;
 	err = memfdcr_events_init(&w->events, ++last_number, roundup_pow_of_two(limit), get_net(genl_info_net(info)),
 				  info->snd_portid);
-	if (err) {
-		put_net(genl_info_net(info));
-		kfree(w);
-		return ERR_PTR(err);
-	}
+	if (err)
+		goto err_events;
 	refcount_set(&w->refs, 1);
 	INIT_WORK(&w->free, watch_free);
 	w->ns = get_pid_ns(task_active_pid_ns(current));
 	w->tree = tree;
-	__module_get(THIS_MODULE);
 	return w;
+
+err_events:
+	put_net(genl_info_net(info));
+	kfree(w);
+err_watch:
+	module_put(THIS_MODULE);
+	return ERR_PTR(err);
 }
 
 /* with the lock held */
@@ -190,7 +198,7 @@ static int start_locked(struct genl_info *info, struct memfdcr_walk *walk, u32 l
  *
  * Context: process context of the sender; sleeps.
  * Return: 0; -EINVAL not one of pid and tree; -ESRCH no such process; -EPERM not allowed; -EBUSY not now; -EOPNOTSUPP not
- * on this kernel; -ENOMEM; -EINTR killed.
+ * on this kernel; -ENODEV the module is being unloaded; -ENOMEM; -EINTR killed.
  */
 int memfdcr_watch_start(struct sk_buff *skb, struct genl_info *info)
 {
