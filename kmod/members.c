@@ -142,12 +142,15 @@ static struct mmu_notifier *space_new(struct mm_struct *mm)
 		return ERR_PTR(-ENOMEM);
 	spin_lock_init(&s->lock);
 	INIT_LIST_HEAD(&s->members);
+	/* to wait for space_free() the kernel offers nothing: mmu_notifier_synchronize() may return before */
+	__module_get(THIS_MODULE);
 	return &s->mn;
 }
 
 static void space_free(struct mmu_notifier *mn)
 {
 	kfree(container_of(mn, struct space, mn));
+	module_put(THIS_MODULE);
 }
 
 /* takes the member out of its address space, if it has any: its notifier is to be put; with the member's lock held */
@@ -473,8 +476,11 @@ static int enter(struct member *m, const struct task_struct *process)
 	return err;
 }
 
-/* takes a member out of the table; true: nobody did before, the caller has the table's reference now */
-static bool leave(struct member *m, bool *last)
+/*
+ * Takes a member out of the table and tells it, in order: nothing comes after the last one. true: nobody did before, the
+ * caller has the table's reference now.
+ */
+static bool leave(struct member *m, struct memfdcr_event_ntf *event)
 {
 	unsigned long flags;
 	bool was_in;
@@ -484,7 +490,11 @@ static bool leave(struct member *m, bool *last)
 	if (was_in) {
 		m->gone = true;
 		hash_del_rcu(&m->hash);
-		*last = !--m->watch->members;
+		m->watch->members--;
+		if (event) {
+			event->last = !m->watch->members;
+			memfdcr_events_add(&m->watch->events, event);
+		}
 	}
 	raw_spin_unlock_irqrestore(&lock, flags);
 	return was_in;
@@ -598,12 +608,10 @@ static void on_thread_exit(struct task_struct *p)
 		struct memfdcr_event_ntf event = event_of(m, MEMFDCR_CMD_EXIT_NTF);
 		int status = exit_status(p);
 
-		if (!leave(m, &event.last))
-			continue;
 		event.exit.code = status >> 8 & 0xff;
 		event.exit.signal = status & 0x7f;
-		memfdcr_events_add(&m->watch->events, &event);
-		expel(m);
+		if (leave(m, &event))
+			expel(m);
 	}
 	rcu_read_unlock();
 }
@@ -817,7 +825,6 @@ static int attach_now(struct member *m, struct task_struct *process)
 int memfdcr_members_add(struct memfdcr_watch *w, struct task_struct *process)
 {
 	struct member *m = member_new(w, process, GFP_KERNEL_ACCOUNT);
-	bool last;
 	int err;
 
 	if (!m)
@@ -828,7 +835,7 @@ int memfdcr_members_add(struct memfdcr_watch *w, struct task_struct *process)
 		return err;
 	}
 	err = attach_now(m, process);
-	if (err && leave(m, &last))
+	if (err && leave(m, NULL))
 		expel(m);
 	return err;
 }
@@ -899,7 +906,7 @@ void memfdcr_members_drain(void)
 void memfdcr_members_exit(void)
 {
 	mmu_notifier_synchronize();
-	/* work that a process did for us has put its reference to the module, and may still have to return */
+	/* what others did for us has put its reference to the module, and may still have to return */
 	synchronize_rcu_tasks();
 	rcu_barrier();
 }
