@@ -364,13 +364,20 @@ static bool is_moved(struct member *m, unsigned long start, unsigned long end)
 	return moved;
 }
 
-static void tell_unmap(struct member *m, unsigned long start, unsigned long end, u32 cause)
+static struct memfdcr_event_ntf unmap_event(const struct member *m, unsigned long start, unsigned long end, u32 cause)
 {
 	struct memfdcr_event_ntf event = event_of(m, MEMFDCR_CMD_UNMAP_NTF);
 
 	event.unmap.start = start;
 	event.unmap.end = end;
 	event.unmap.cause = cause;
+	return event;
+}
+
+static void tell_unmap(struct member *m, unsigned long start, unsigned long end, u32 cause)
+{
+	struct memfdcr_event_ntf event = unmap_event(m, start, end, cause);
+
 	memfdcr_events_add(&m->watch->events, &event);
 }
 
@@ -407,24 +414,8 @@ static int range_start(struct mmu_notifier *mn, const struct mmu_notifier_range 
 	return 0;
 }
 
-/* the last user of the address space is gone: by exit, or by execve() into another one */
-static void release(struct mmu_notifier *mn, struct mm_struct *mm)
-{
-	struct space *s = container_of(mn, struct space, mn);
-	struct member *m;
-
-	spin_lock(&s->lock);
-	list_for_each_entry(m, &s->members, in_space) {
-		bool execs = m->process == current->signal && !(current->flags & PF_EXITING);
-
-		tell_unmap(m, 0, TASK_SIZE_MAX, execs ? MEMFDCR_CAUSE_EXEC : MEMFDCR_CAUSE_EXIT);
-	}
-	spin_unlock(&s->lock);
-}
-
 static const struct mmu_notifier_ops notifier_ops = {
 	.invalidate_range_start = range_start,
-	.release = release,
 	.alloc_notifier = space_new,
 	.free_notifier = space_free,
 };
@@ -477,10 +468,10 @@ static int enter(struct member *m, const struct task_struct *process)
 }
 
 /*
- * Takes a member out of the table and tells it, in order: nothing comes after the last one. true: nobody did before, the
- * caller has the table's reference now.
+ * Takes a member out of the table and tells that, in order: nothing comes after the last one. true: nobody did before,
+ * the caller has the table's reference now.
  */
-static bool leave(struct member *m, struct memfdcr_event_ntf *event)
+static bool leave(struct member *m, const struct memfdcr_event_ntf *unmap, struct memfdcr_event_ntf *exit)
 {
 	unsigned long flags;
 	bool was_in;
@@ -491,9 +482,10 @@ static bool leave(struct member *m, struct memfdcr_event_ntf *event)
 		m->gone = true;
 		hash_del_rcu(&m->hash);
 		m->watch->members--;
-		if (event) {
-			event->last = !m->watch->members;
-			memfdcr_events_add(&m->watch->events, event);
+		if (exit) {
+			exit->last = !m->watch->members;
+			memfdcr_events_add(&m->watch->events, unmap);
+			memfdcr_events_add(&m->watch->events, exit);
 		}
 	}
 	raw_spin_unlock_irqrestore(&lock, flags);
@@ -582,6 +574,9 @@ static void on_exec(void *data, struct task_struct *p, pid_t old_pid, struct lin
 
 	rcu_read_lock();
 	for_each_membership(m, p->signal) {
+		/* others may go on to have what it had: from vfork() on, or to look into it */
+		detach(m);
+		tell_unmap(m, 0, TASK_SIZE_MAX, MEMFDCR_CAUSE_EXEC);
 		event = event_of(m, MEMFDCR_CMD_EXEC_NTF);
 		memfdcr_events_add(&m->watch->events, &event);
 		attach_soon(m, p);
@@ -605,12 +600,14 @@ static void on_thread_exit(struct task_struct *p)
 		return;
 	rcu_read_lock();
 	for_each_membership(m, p->signal) {
+		struct memfdcr_event_ntf unmap = unmap_event(m, 0, TASK_SIZE_MAX, MEMFDCR_CAUSE_EXIT);
 		struct memfdcr_event_ntf event = event_of(m, MEMFDCR_CMD_EXIT_NTF);
 		int status = exit_status(p);
 
 		event.exit.code = status >> 8 & 0xff;
 		event.exit.signal = status & 0x7f;
-		if (leave(m, &event))
+		detach(m);
+		if (leave(m, &unmap, &event))
 			expel(m);
 	}
 	rcu_read_unlock();
@@ -835,7 +832,7 @@ int memfdcr_members_add(struct memfdcr_watch *w, struct task_struct *process)
 		return err;
 	}
 	err = attach_now(m, process);
-	if (err && leave(m, NULL))
+	if (err && leave(m, NULL, NULL))
 		expel(m);
 	return err;
 }
