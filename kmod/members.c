@@ -29,6 +29,9 @@
 #include <linux/userfaultfd_k.h>
 #include <asm/syscall.h>
 #include <asm/unistd.h>
+#ifdef CONFIG_IA32_EMULATION
+#include <asm/unistd_32_ia32.h>
+#endif
 #include <uapi/linux/memfdcr.h>
 
 #include "holder.h"
@@ -315,16 +318,65 @@ static void attach_soon(struct member *m, struct task_struct *t)
 	module_put(THIS_MODULE);
 }
 
+/* advice that means to drop pages; others move, copy or write out some on the way */
+static bool is_dropping_advice(int advice)
+{
+	switch (advice) {
+	case MADV_DONTNEED:
+	case MADV_DONTNEED_LOCKED:
+	case MADV_FREE:
+	case MADV_REMOVE:
+	case 102:	/* MADV_GUARD_INSTALL, 6.13 */
+		return true;
+	default:
+		return false;
+	}
+}
+
 /* a system call that means to drop pages, as opposed to reclaim and migration, which clear page tables as well */
 static bool is_dropping(void)
 {
-	switch (syscall_get_nr(current, task_pt_regs(current))) {
+	unsigned long args[6];
+	bool compat;
+	int nr;
+
+	/* reclaim and compaction may happen in any of these */
+	if (current->flags & (PF_MEMALLOC | PF_KTHREAD))
+		return false;
+	syscall_get_arguments(current, task_pt_regs(current), args);
+	nr = syscall_get_nr(current, task_pt_regs(current));
+	compat = in_ia32_syscall();
+	if (!compat && nr > 0)
+		nr &= ~__X32_SYSCALL_BIT;
+	switch (nr) {
 	case __NR_madvise:
+		return !compat && is_dropping_advice(args[2]);
 	case __NR_process_madvise:
+		/* has one number for all */
+		return is_dropping_advice(args[3]);
 	case __NR_fallocate:
 	case __NR_truncate:
 	case __NR_ftruncate:
+	/* with O_TRUNC */
+	case __NR_open:
+	case __NR_creat:
+	case __NR_openat:
+		return !compat;
+	case __NR_openat2:
 		return true;
+#ifdef CONFIG_IA32_EMULATION
+	case __NR_ia32_madvise:
+		return compat && is_dropping_advice(args[2]);
+	case __NR_ia32_fallocate:
+	case __NR_ia32_truncate:
+	case __NR_ia32_ftruncate:
+	case __NR_ia32_truncate64:
+	case __NR_ia32_ftruncate64:
+	case __NR_ia32_open:
+	case __NR_ia32_creat:
+	case __NR_ia32_openat:
+		return compat;
+#endif
 	default:
 		return false;
 	}
