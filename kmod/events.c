@@ -14,10 +14,14 @@
 #include <linux/slab.h>
 #include <net/genetlink.h>
 #include <net/net_namespace.h>
+#include <net/sock.h>
 #include <uapi/linux/memfdcr.h>
 
 #include "events.h"
 #include "netlink.h"
+
+/* more than any notification takes */
+#define MAX_SIZE 320
 
 /* how long a socket that takes no more is left alone */
 #define PAUSE msecs_to_jiffies(10)
@@ -85,14 +89,26 @@ static bool put_event(struct sk_buff *skb, const struct memfdcr_event_ntf *e)
 	}
 }
 
+/* trying to put in what does not fit would be an error that the reader is told (ENOBUFS), but nothing is lost */
+static bool has_room(const struct sock *sk, const struct sk_buff *skb)
+{
+	int taken = atomic_read(&sk->sk_rmem_alloc);
+
+	return !taken || taken + skb->truesize <= READ_ONCE(sk->sk_rcvbuf);
+}
+
 /* one notification to the socket; -EAGAIN: it takes no more now; other errors: it is gone */
 static int tell(struct memfdcr_events *q, const struct memfdcr_event_ntf *e)
 {
-	struct sk_buff *skb = genlmsg_new(GENLMSG_DEFAULT_SIZE, GFP_KERNEL);
+	struct sk_buff *skb = genlmsg_new(MAX_SIZE, GFP_KERNEL);
 	void *msg;
 
 	if (!skb)
 		return -EAGAIN;
+	if (!has_room(q->sk, skb)) {
+		nlmsg_free(skb);
+		return -EAGAIN;
+	}
 	msg = genlmsg_put(skb, q->portid, 0, &memfdcr_family, 0, e->command);
 	if (!msg || nla_put_u32(skb, MEMFDCR_A_WATCH_WATCH, q->watch) ||
 	    put_u64(skb, MEMFDCR_A_WATCH_SEQUENCE, q->sequence + 1) ||
@@ -101,6 +117,11 @@ static int tell(struct memfdcr_events *q, const struct memfdcr_event_ntf *e)
 		return -EMSGSIZE;
 	}
 	genlmsg_end(skb, msg);
+	/* it is being closed: somebody else may have its number from now on */
+	if (sock_flag(q->sk, SOCK_DEAD)) {
+		nlmsg_free(skb);
+		return -ECONNREFUSED;
+	}
 	return genlmsg_unicast(q->net, skb, q->portid);
 }
 
@@ -174,16 +195,18 @@ static void wake(struct memfdcr_events *q)
  * @watch: number of the watch
  * @size: places; a power of two
  * @net: network namespace of the socket; the caller keeps it until memfdcr_events_stop()
- * @portid: the socket
+ * @portid: the socket's number there
+ * @sk: the socket; the caller keeps it until memfdcr_events_stop()
  *
  * Nothing is told before memfdcr_events_begin().
  *
  * Context: process context; sleeps.
  * Return: 0 or -ENOMEM.
  */
-int memfdcr_events_init(struct memfdcr_events *q, u32 watch, u32 size, struct net *net, u32 portid)
+int memfdcr_events_init(struct memfdcr_events *q, u32 watch, u32 size, struct net *net, u32 portid,
+			struct sock *sk)
 {
-	*q = (struct memfdcr_events){ .size = size, .watch = watch, .net = net, .portid = portid };
+	*q = (struct memfdcr_events){ .size = size, .watch = watch, .net = net, .portid = portid, .sk = sk };
 	raw_spin_lock_init(&q->lock);
 	INIT_DELAYED_WORK(&q->deliver, deliver);
 	q->ring = kvcalloc(size, sizeof(*q->ring), GFP_KERNEL_ACCOUNT);

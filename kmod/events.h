@@ -9,6 +9,7 @@
 #include <linux/workqueue.h>
 
 struct net;
+struct sock;
 
 /* userfaultfds that one event can name */
 #define MEMFDCR_EVENT_UFFDS 4
@@ -69,7 +70,8 @@ struct memfdcr_queued {
  * @sequence: of the last notification
  * @watch: the watch's number
  * @net: where the socket is
- * @portid: the socket
+ * @portid: the socket's number there
+ * @sk: the socket
  * @begun: what is queued may be told
  * @gone: the socket does not want to know any more
  * @deliver: tells them
@@ -84,11 +86,13 @@ struct memfdcr_events {
 	u32 watch;
 	struct net *net;
 	u32 portid;
+	struct sock *sk;
 	bool begun, gone;
 	struct delayed_work deliver;
 };
 
-int memfdcr_events_init(struct memfdcr_events *q, u32 watch, u32 size, struct net *net, u32 portid);
+int memfdcr_events_init(struct memfdcr_events *q, u32 watch, u32 size, struct net *net, u32 portid,
+			struct sock *sk);
 void memfdcr_events_begin(struct memfdcr_events *q);
 void memfdcr_events_stop(struct memfdcr_events *q);
 void memfdcr_events_free(struct memfdcr_events *q);

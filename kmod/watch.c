@@ -17,6 +17,7 @@
 #include <linux/workqueue.h>
 #include <net/genetlink.h>
 #include <net/net_namespace.h>
+#include <net/sock.h>
 #include <uapi/linux/memfdcr.h>
 
 #include "members.h"
@@ -65,6 +66,7 @@ static void watch_free(struct work_struct *work)
 	struct memfdcr_watch *w = container_of(work, struct memfdcr_watch, free);
 
 	memfdcr_events_free(&w->events);
+	sock_put(w->events.sk);
 	put_net(w->events.net);
 	put_pid_ns(w->ns);
 	kfree(w);
@@ -72,8 +74,9 @@ static void watch_free(struct work_struct *work)
 	module_put(THIS_MODULE);
 }
 
-static struct memfdcr_watch *watch_new(struct genl_info *info, u32 limit, bool tree)
+static struct memfdcr_watch *watch_new(struct sk_buff *skb, struct genl_info *info, u32 limit, bool tree)
 {
+	struct sock *sk = NETLINK_CB(skb).sk;
 	struct memfdcr_watch *w;
 	int err;
 
@@ -85,9 +88,10 @@ static struct memfdcr_watch *watch_new(struct genl_info *info, u32 limit, bool t
 	if (!w)
 		goto err_watch;
 	err = memfdcr_events_init(&w->events, ++last_number, roundup_pow_of_two(limit), get_net(genl_info_net(info)),
-				  info->snd_portid);
+				  info->snd_portid, sk);
 	if (err)
 		goto err_events;
+	sock_hold(sk);
 	refcount_set(&w->refs, 1);
 	INIT_WORK(&w->free, watch_free);
 	w->ns = get_pid_ns(task_active_pid_ns(current));
@@ -163,7 +167,7 @@ static int reply(struct genl_info *info, const struct memfdcr_watch *w)
 	return genlmsg_reply(msg, info);
 }
 
-static int start_locked(struct genl_info *info, struct memfdcr_walk *walk, u32 limit, bool tree)
+static int start_locked(struct sk_buff *skb, struct genl_info *info, struct memfdcr_walk *walk, u32 limit, bool tree)
 {
 	struct memfdcr_watch *w;
 	int err = 0;
@@ -175,7 +179,7 @@ static int start_locked(struct genl_info *info, struct memfdcr_walk *walk, u32 l
 		return -EOPNOTSUPP;
 	}
 	hooked = true;
-	w = watch_new(info, limit, tree);
+	w = watch_new(skb, info, limit, tree);
 	if (IS_ERR(w)) {
 		queue_delayed_work(ending, &idle_work, HZ);
 		return PTR_ERR(w);
@@ -217,7 +221,7 @@ int memfdcr_watch_start(struct sk_buff *skb, struct genl_info *info)
 	if (mutex_lock_killable(&lock)) {
 		err = -EINTR;
 	} else {
-		err = start_locked(info, &walk, limit ? nla_get_u32(limit) : LIMIT_PRESET, tree);
+		err = start_locked(skb, info, &walk, limit ? nla_get_u32(limit) : LIMIT_PRESET, tree);
 		mutex_unlock(&lock);
 	}
 	memfdcr_walk_end(&walk);
@@ -268,7 +272,9 @@ static int socket_closed(struct notifier_block *nb, unsigned long state, void *d
 		return NOTIFY_DONE;
 	mutex_lock(&lock);
 	list_for_each_entry_safe(w, next, &watches, node)
-		if (w->events.portid == closed->portid && w->events.net == closed->net)
+		/* another one may have got the number already */
+		if (w->events.portid == closed->portid && w->events.net == closed->net &&
+		    sock_flag(w->events.sk, SOCK_DEAD))
 			watch_end(w);
 	mutex_unlock(&lock);
 	return NOTIFY_DONE;
