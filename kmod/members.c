@@ -4,9 +4,9 @@
  *
  * fork, exec and exit are tracepoints. What happens to an address space, its mmu_notifier tells, under the lock that
  * orders such things; other address spaces are not touched. A new address space gets its notifier from work that its
- * process does before it first returns to user mode: nothing can have happened in it by then. Only mremap() needs a probe,
- * for a mapping that grows where it is tells nobody. Where something was moved to is what mremap() returns, so its
- * place among the events is reserved when the move begins.
+ * process does before it first returns to user mode: nothing can have happened in it by then. Only mremap() needs
+ * probes, for a mapping that grows where it is tells nobody. Where something was moved to is what mremap() returns, so
+ * its place among the events is reserved when it begins to change the address space.
  */
 #include <linux/completion.h>
 #include <linux/hashtable.h>
@@ -93,7 +93,8 @@ struct member {
  * @work: tells the result
  * @task: who calls
  * @event: what is known so far
- * @place: reserved, if @begun
+ * @place: reserved, if @placed
+ * @placed: it has begun to change the address space
  * @begun: pages are being moved
  */
 struct move {
@@ -103,7 +104,7 @@ struct move {
 	const struct task_struct *task;
 	struct memfdcr_event_ntf event;
 	u64 place;
-	bool begun;
+	bool placed, begun;
 };
 
 static void member_free(struct rcu_head *rcu)
@@ -393,27 +394,54 @@ static struct move *current_move(struct member *m)
 	return NULL;
 }
 
+/* what the move does to the address space begins here, with that locked: so does its place among the events */
+static void reserve_place(struct member *m, struct move *move)
+{
+	if (move->placed)
+		return;
+	move->placed = true;
+	move->place = memfdcr_events_reserve(&m->watch->events);
+}
+
 /*
- * Whether the range goes because mremap() moves it: told by mremap-ntf alone, in the place where the move begins. What
- * is cut off before, at the end or at the destination, is told by itself.
+ * Whether the range goes because mremap() moves it, or something else to where it was: told by mremap-ntf alone, in the
+ * place where the move begins. What is cut off or replaced before is told by itself.
  */
 static bool is_moved(struct member *m, unsigned long start, unsigned long end)
 {
+	const struct memfdcr_event_ntf *event;
 	struct move *move;
 	unsigned long flags;
 	bool moved = false;
 
 	raw_spin_lock_irqsave(&lock, flags);
 	move = current_move(m);
-	if (move && !move->begun && start == move->event.mremap.old) {
-		move->begun = true;
-		move->place = memfdcr_events_reserve(&m->watch->events);
+	if (move) {
+		event = &move->event;
+		move->begun |= start == event->mremap.old;
+		/* a range of several mappings is moved one by one */
+		moved = move->begun &&
+			((start >= event->mremap.old && end <= event->mremap.old + event->mremap.old_length) ||
+			 (event->mremap.flags & MREMAP_FIXED && start >= event->mremap.new &&
+			  end <= event->mremap.new + event->mremap.new_length));
+		if (moved)
+			reserve_place(m, move);
 	}
-	if (move && move->begun)
-		moved = start >= move->event.mremap.old &&
-			end <= move->event.mremap.old + move->event.mremap.old_length;
 	raw_spin_unlock_irqrestore(&lock, flags);
 	return moved;
+}
+
+/* the current thread's move, if any, has begun to change the address space */
+static void place_move(struct member *m)
+{
+	struct move *move;
+	unsigned long flags;
+
+	raw_spin_lock_irqsave(&lock, flags);
+	move = current_move(m);
+	if (move)
+		reserve_place(m, move);
+	raw_spin_unlock_irqrestore(&lock, flags);
 }
 
 static struct memfdcr_event_ntf unmap_event(const struct member *m, unsigned long start, unsigned long end, u32 cause)
@@ -457,10 +485,12 @@ static int range_start(struct mmu_notifier *mn, const struct mmu_notifier_range 
 	list_for_each_entry(m, &s->members, in_space) {
 		if (own && m->process != current->signal)
 			continue;
-		if (range->event == MMU_NOTIFY_CLEAR)
+		if (range->event == MMU_NOTIFY_CLEAR) {
 			tell_unmap(m, range->start, range->end, MEMFDCR_CAUSE_DROPPED);
-		else if (!is_moved(m, range->start, range->end))
+		} else if (!is_moved(m, range->start, range->end)) {
 			tell_unmap(m, range->start, range->end, MEMFDCR_CAUSE_UNMAPPED);
+			place_move(m);
+		}
 	}
 	spin_unlock(&s->lock);
 	return 0;
@@ -697,10 +727,10 @@ static void move_work(struct callback_head *work)
 	bool done = !IS_ERR_VALUE(result);
 
 	move->event.mremap.new = result;
-	if (move->begun)
+	done &= move->event.mremap.old != result || move->event.mremap.old_length != move->event.mremap.new_length;
+	if (move->placed)
 		memfdcr_events_fill(q, move->place, done ? &move->event : NULL);
-	else if (done && (move->event.mremap.old != result ||
-			  move->event.mremap.old_length != move->event.mremap.new_length))
+	else if (done)
 		memfdcr_events_add(q, &move->event);
 	move_end(move);
 }
@@ -727,6 +757,7 @@ static int mremap_entered(struct kprobe *kp, struct pt_regs *regs)
 		syscall_get_arguments(current, task_pt_regs(current), args);
 		move->event = event_of(m, MEMFDCR_CMD_MREMAP_NTF);
 		move->event.mremap.old = args[0];
+		move->event.mremap.new = args[4];
 		move->event.mremap.old_length = PAGE_ALIGN(args[1]);
 		move->event.mremap.new_length = PAGE_ALIGN(args[2]);
 		move->event.mremap.flags = args[3];
@@ -745,6 +776,18 @@ static int mremap_entered(struct kprobe *kp, struct pt_regs *regs)
 	return 0;
 }
 
+/* the kernel counts what a mapping has got more or less, with the address space locked */
+static int account_entered(struct kprobe *kp, struct pt_regs *regs)
+{
+	struct member *m;
+
+	rcu_read_lock();
+	for_each_membership(m, current->signal)
+		place_move(m);
+	rcu_read_unlock();
+	return 0;
+}
+
 /* ---- the hooks themselves ---- */
 
 static struct hook {
@@ -757,8 +800,18 @@ static struct hook {
 	{ "sched_process_exit", on_exit },
 };
 
-static const char *const mremap_symbols[] = { "__x64_sys_mremap", "__ia32_sys_mremap" };
-static struct kprobe mremap_probes[ARRAY_SIZE(mremap_symbols)];
+static const struct probe {
+	const char *symbol;
+	kprobe_pre_handler_t handler;
+	bool may_lack;
+} probes[] = {
+	/* a kernel may be without that system call table */
+	{ "__x64_sys_mremap", mremap_entered, true },
+	{ "__ia32_sys_mremap", mremap_entered, true },
+	{ "vm_stat_account", account_entered, false },
+};
+
+static struct kprobe kprobes[ARRAY_SIZE(probes)];
 
 static void find_tracepoint(struct tracepoint *tp, void *data)
 {
@@ -769,28 +822,25 @@ static void find_tracepoint(struct tracepoint *tp, void *data)
 			hooks[i].tp = tp;
 }
 
-static void mremap_probes_unregister(unsigned int n)
+static void probes_unregister(unsigned int n)
 {
 	while (n--)
-		if (mremap_probes[n].addr)
-			unregister_kprobe(&mremap_probes[n]);
+		if (kprobes[n].addr)
+			unregister_kprobe(&kprobes[n]);
 }
 
-static int mremap_probes_register(void)
+static int probes_register(void)
 {
 	unsigned int i;
 	int err;
 
-	for (i = 0; i < ARRAY_SIZE(mremap_probes); i++) {
-		mremap_probes[i] = (struct kprobe){
-			.symbol_name = mremap_symbols[i], .pre_handler = mremap_entered,
-		};
-		err = register_kprobe(&mremap_probes[i]);
-		/* a kernel without that system call table */
-		if (err == -ENOENT) {
-			mremap_probes[i].addr = NULL;
+	for (i = 0; i < ARRAY_SIZE(probes); i++) {
+		kprobes[i] = (struct kprobe){ .symbol_name = probes[i].symbol, .pre_handler = probes[i].handler };
+		err = register_kprobe(&kprobes[i]);
+		if (err == -ENOENT && probes[i].may_lack) {
+			kprobes[i].addr = NULL;
 		} else if (err) {
-			mremap_probes_unregister(i);
+			probes_unregister(i);
 			return err;
 		}
 	}
@@ -832,7 +882,7 @@ int memfdcr_members_hook(void)
 
 	if (err)
 		return err;
-	err = mremap_probes_register();
+	err = probes_register();
 	if (!err)
 		return 0;
 	tracepoints_unregister(ARRAY_SIZE(hooks));
@@ -847,7 +897,7 @@ int memfdcr_members_hook(void)
  */
 void memfdcr_members_unhook(void)
 {
-	mremap_probes_unregister(ARRAY_SIZE(mremap_probes));
+	probes_unregister(ARRAY_SIZE(probes));
 	tracepoints_unregister(ARRAY_SIZE(hooks));
 	tracepoint_synchronize_unregister();
 }
