@@ -587,15 +587,18 @@ static void expel(struct member *m)
 
 /* ---- fork, exec, exit: tracepoints, with preemption off ---- */
 
-/* the userfaultfds that a new address space has inherited; nobody else has it yet, so its lock is free */
-static unsigned int inherited_uffds(struct mm_struct *mm, u64 *ids, unsigned int max)
+/*
+ * The userfaultfds that a new address space has inherited: their number; -1: more than there is room for, or somebody
+ * who looks into it already has its lock.
+ */
+static int inherited_uffds(struct mm_struct *mm, u64 *ids, int max)
 {
 	VMA_ITERATOR(vmi, mm, 0);
 	struct vm_area_struct *vma;
-	unsigned int n = 0, i;
+	int n = 0, i;
 
 	if (!mmap_read_trylock(mm))
-		return 0;
+		return -1;
 	for_each_vma(vmi, vma) {
 		u64 id;
 
@@ -606,8 +609,10 @@ static unsigned int inherited_uffds(struct mm_struct *mm, u64 *ids, unsigned int
 			;
 		if (i < n)
 			continue;
-		if (n == max)
+		if (n == max) {
+			n = -1;
 			break;
+		}
 		ids[n++] = id;
 	}
 	mmap_read_unlock(mm);
@@ -619,21 +624,24 @@ static void on_fork(void *data, struct task_struct *parent, struct task_struct *
 	struct memfdcr_event_ntf event;
 	struct member *m, *new;
 	u64 uffds[MEMFDCR_EVENT_UFFDS];
-	int n = -1;
+	bool looked = false;
+	int n = 0;
 
 	if (child->signal == parent->signal)
 		return;
 	rcu_read_lock();
 	for_each_membership(m, parent->signal) {
-		if (n < 0)
-			n = child->mm && child->mm != parent->mm ?
-				inherited_uffds(child->mm, uffds, ARRAY_SIZE(uffds)) : 0;
+		if (!looked && child->mm && child->mm != parent->mm)
+			n = inherited_uffds(child->mm, uffds, ARRAY_SIZE(uffds));
+		looked = true;
 		event = event_of(m, MEMFDCR_CMD_FORK_NTF);
 		event.child.pid = task_tgid_nr_ns(child, m->watch->ns);
 		event.child.start_time = div_u64(child->start_boottime, NSEC_PER_SEC / USER_HZ);
-		event.child.n_uffds = n;
-		memcpy(event.child.uffd, uffds, n * sizeof(*uffds));
+		event.child.n_uffds = max(n, 0);
+		memcpy(event.child.uffd, uffds, max(n, 0) * sizeof(*uffds));
 		memfdcr_events_add(&m->watch->events, &event);
+		if (n < 0)
+			memfdcr_events_lose(&m->watch->events);
 		if (!m->watch->tree)
 			continue;
 		new = member_new(m->watch, child, GFP_NOWAIT | __GFP_NOWARN | __GFP_ACCOUNT);
