@@ -735,7 +735,15 @@ static void move_work(struct callback_head *work)
 	bool done = !IS_ERR_VALUE(result);
 
 	move->event.mremap.new = result;
-	done &= move->event.mremap.old != result || move->event.mremap.old_length != move->event.mremap.new_length;
+	if (done) {
+		done = move->event.mremap.old != result ||
+		       move->event.mremap.old_length != move->event.mremap.new_length;
+	} else if (move->begun) {
+		/* of several mappings some may have been moved (6.17), or everything may be back: nobody knows */
+		move->event.command = MEMFDCR_CMD_OVERRUN_NTF;
+		move->event.lost = 1;
+		done = true;
+	}
 	if (move->placed)
 		memfdcr_events_fill(q, move->place, done ? &move->event : NULL);
 	else if (done)
