@@ -57,6 +57,7 @@ struct space {
 /**
  * struct member - a process in a watch
  * @hash: in the table, by @process
+ * @of_watch: among the members of @watch, while in the table
  * @process: what all its threads have in common
  * @watch: with a reference
  * @refs: one for the table, one for each work pending
@@ -72,6 +73,7 @@ struct space {
  */
 struct member {
 	struct hlist_node hash;
+	struct list_head of_watch;
 	const struct signal_struct *process;
 	struct memfdcr_watch *watch;
 	refcount_t refs;
@@ -538,6 +540,7 @@ static int enter(struct member *m, const struct task_struct *process)
 		/* pairs with the decrement in do_exit(): either this sees it, or the hook behind it sees the member */
 		smp_mb();
 		if (atomic_read(&process->signal->live)) {
+			list_add(&m->of_watch, &m->watch->all);
 			m->watch->members++;
 		} else {
 			m->gone = true;
@@ -563,6 +566,7 @@ static bool leave(struct member *m, const struct memfdcr_event_ntf *unmap, struc
 	if (was_in) {
 		m->gone = true;
 		hash_del_rcu(&m->hash);
+		list_del(&m->of_watch);
 		m->watch->members--;
 		if (exit) {
 			exit->last = !m->watch->members;
@@ -958,23 +962,20 @@ int memfdcr_members_add(struct memfdcr_watch *w, struct task_struct *process)
 /* one member of a watch, out of the table, with the table's reference; NULL: there is none */
 static struct member *take_one(struct memfdcr_watch *w)
 {
-	struct member *m, *found = NULL;
+	struct member *m;
 	unsigned long flags;
-	int bucket;
 
 	raw_spin_lock_irqsave(&lock, flags);
 	w->ending = true;
-	hash_for_each(table, bucket, m, hash) {
-		if (m->watch != w)
-			continue;
-		found = m;
-		found->gone = true;
-		hash_del_rcu(&found->hash);
+	m = list_first_entry_or_null(&w->all, struct member, of_watch);
+	if (m) {
+		m->gone = true;
+		hash_del_rcu(&m->hash);
+		list_del(&m->of_watch);
 		w->members--;
-		break;
 	}
 	raw_spin_unlock_irqrestore(&lock, flags);
-	return found;
+	return m;
 }
 
 /**

@@ -21,7 +21,8 @@ struct task_struct;
  * @refs: references
  * @ns: whose pids are told
  * @tree: children of members become members
- * @members: processes watched now
+ * @members: processes watched now, their number
+ * @all: and they
  * @events: what is to be told
  * @ending: nobody becomes a member any more
  * @free: when the last reference is gone
@@ -32,6 +33,7 @@ struct memfdcr_watch {
 	struct pid_namespace *ns;
 	bool tree;
 	unsigned int members;
+	struct list_head all;
 	struct memfdcr_events events;
 	bool ending;
 	struct work_struct free;

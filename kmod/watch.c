@@ -94,6 +94,7 @@ static struct memfdcr_watch *watch_new(struct sk_buff *skb, struct genl_info *in
 	sock_hold(sk);
 	refcount_set(&w->refs, 1);
 	INIT_WORK(&w->free, watch_free);
+	INIT_LIST_HEAD(&w->all);
 	w->ns = get_pid_ns(task_active_pid_ns(current));
 	w->tree = tree;
 	return w;
