@@ -48,9 +48,9 @@ static int64_t now(clockid_t clock)
 }
 
 /*
- * Waits until a line finds room. A reader that has stopped reading must not keep us when a signal comes, but one that is
- * only slow gets the rest. A pipe that can be written has room for PIPE_BUF bytes; of lines, only a fork with very many
- * userfaultfds is longer.
+ * Waits until a line finds room. A reader that has stopped reading must not keep us when a signal comes, but one that
+ * is only slow gets the rest. A pipe that can be written has room for PIPE_BUF bytes; of lines, only a fork with very
+ * many userfaultfds is longer.
  */
 static bool can_print(const struct monitor *m)
 {

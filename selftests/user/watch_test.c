@@ -294,7 +294,8 @@ static void test_gaps(void)
 	TAP_OK(!print(false) && is(TIME "gap: 3 events missing without a reason" NOW TIME "10 exec\n" TIME "10 exec\n"
 				   TIME "gap: 1 event missing without a reason" NOW
 				   TIME "overrun: 2 events lost" NOW TIME "10 exec\n"), "gaps as text");
-	TAP_OK(!print(true) && is(JSON("gap", 49, "\"seq\":1,\"lost\":3") JSON("exec", 49, "\"seq\":4,\"pid\":10,\"tid\":10")
+	TAP_OK(!print(true) && is(JSON("gap", 49, "\"seq\":1,\"lost\":3")
+				  JSON("exec", 49, "\"seq\":4,\"pid\":10,\"tid\":10")
 				  JSON("exec", 50, "\"seq\":5,\"pid\":10,\"tid\":10")
 				  JSON("gap", 52, "\"seq\":6,\"lost\":1") JSON("overrun", 52, "\"seq\":7,\"lost\":2")
 				  JSON("exec", 53, "\"seq\":8,\"pid\":10,\"tid\":10")), "gaps as JSON");
@@ -319,7 +320,8 @@ static void test_newer(void)
 	end(notification(MEMFDCR_CMD_MAX + 1, 2));
 	end(notification(255, 3));
 	put_exec(4);
-	TAP_OK(!print(false) && is(TIME "10 exec\n" TIME "10 exec\n"), "a newer module's notifications are left out, not missed");
+	TAP_OK(!print(false) && is(TIME "10 exec\n" TIME "10 exec\n"),
+	       "a newer module's notifications are left out, not missed");
 }
 
 /* a notification without one of its attributes, or with one of a wrong size */
@@ -417,7 +419,7 @@ static void test_cut(void)
 	TAP_OK(print(false) == -EBADMSG, "a message without its header");
 }
 
-/* random bytes behind the message header, which the kernel's netlink writes: refusal or lines; ASan and UBSan judge */
+/* random bytes behind the message header, which netlink itself writes: refusal or lines; ASan and UBSan judge */
 static void test_noise(void)
 {
 	unsigned int seed = 4711, i, flips, taken = 0;
@@ -444,8 +446,10 @@ static bool take_start(struct exchange *e, struct watch *w, bool json)
 
 	p = (struct printer){ .json = json };
 	*w = (struct watch){ .callback = print_event, .data = &p };
-	*e = (struct exchange){ .seq = SEQ, .port = PORT, .reply = watch_start_reply, .data = w, .ends_with_reply = true,
-				.notification = watch_notification, .notification_data = w };
+	*e = (struct exchange){
+		.seq = SEQ, .port = PORT, .reply = watch_start_reply, .data = w, .ends_with_reply = true,
+		.notification = watch_notification, .notification_data = w,
+	};
 	free(text);
 	p.f = open_memstream(&text, &text_size);
 	ended = exchange_take(e, buffer, used);
@@ -462,7 +466,8 @@ static void test_start(void)
 	put_exec(1);
 	put_reply(5);
 	put_exec(2);
-	TAP_OK(take_start(&e, &w, false) && !e.ret && w.number == 5 && w.sequence == 2 && is(TIME "10 exec\n" TIME "10 exec\n"),
+	TAP_OK(take_start(&e, &w, false) && !e.ret && w.number == 5 && w.sequence == 2 &&
+	       is(TIME "10 exec\n" TIME "10 exec\n"),
 	       "notifications before and behind the answer");
 	used = 0;
 	put_exec(1);
@@ -477,7 +482,8 @@ static void test_start(void)
 	TAP_OK(take_start(&e, &w, false) && e.ret == -EBADMSG, "a malformed notification amid the answer");
 	used = 0;
 	put_refusal(-ESRCH, "the process has exited");
-	TAP_OK(take_start(&e, &w, false) && e.ret == -ESRCH && !strcmp(genl_error(), "the process has exited"), "no such process");
+	TAP_OK(take_start(&e, &w, false) && e.ret == -ESRCH && !strcmp(genl_error(), "the process has exited"),
+	       "no such process");
 	used = 0;
 	put_refusal(-EOPNOTSUPP, NULL);
 	TAP_OK(take_start(&e, &w, false) && e.ret == -EPROTONOSUPPORT && strstr(genl_error(), "too old"),

@@ -37,7 +37,7 @@ int genl_tell(struct genl *g, struct nlmsghdr *nlh);
 void genl_notify(struct genl *g, genl_reply *take, void *data);
 int genl_fd(const struct genl *g);
 
-/* takes what one recvmsg() brings without waiting: 0, -EAGAIN if there is nothing, or what take or recv() has failed with */
+/* takes what one recv() brings without waiting: 0, -EAGAIN if there is nothing, or what that or take has failed with */
 int genl_notifications(struct genl *g);
 
 /* sets genl_error() and returns -error */

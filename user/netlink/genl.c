@@ -240,8 +240,8 @@ void genl_notify(struct genl *g, genl_reply *take, void *data)
 	if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size)))
 		setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
 	/*
-	 * Who tells us tries again when the socket is full. Without this the kernel would report a loss, ENOBUFS, that is
-	 * none, and keep the socket closed until it is empty.
+	 * Who tells us tries again when the socket is full. Without this the kernel would report a loss, ENOBUFS, that
+	 * is none, and keep the socket closed until it is empty.
 	 */
 	mnl_socket_setsockopt(g->socket, NETLINK_NO_ENOBUFS, &on, sizeof(on));
 }
