@@ -22,7 +22,8 @@ struct monitor {
 	const struct monitor_options *options;
 	char again[64];		/* the command that shows what is so now */
 	int signals;		/* a signalfd for those that end us */
-	bool over;		/* nobody is watched any more */
+	bool over;		/* nobody is watched any more, or nobody wants to know */
+	bool unread;		/* the reader of what we print is gone */
 	bool stuck;		/* we are to end, and nobody reads what we print */
 };
 
@@ -96,7 +97,7 @@ static int monitor_step(struct monitor *m, struct watch *w)
 	if (fds[2].revents & POLLERR) {
 		/* what the next line would do */
 		raise(SIGPIPE);
-		m->over = true;
+		m->over = m->unread = true;
 		return 0;
 	}
 	ret = fds[0].revents ? watch_read(w) : 0;
@@ -110,6 +111,8 @@ static int monitor(struct monitor *m, struct watch *w)
 
 	while (!ret && !m->over && !ferror(stdout))
 		ret = monitor_step(m, w);
+	if (m->unread)
+		return report_error(false, EXIT_FAILED, "cannot write the answer: %s", strerror(EPIPE));
 	return ret ? report_request_failure(o->json, -ret) : report_end(EXIT_DONE);
 }
 
