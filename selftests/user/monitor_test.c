@@ -204,7 +204,7 @@ static void test_end(void)
 	TAP_OK(lines(1) && !strcmp(run.text, "{\"event\":\"exec\",\"time\":5,\"seq\":1,\"pid\":10,\"tid\":10}\n"),
 	       "a line is printed at once");
 	give(&last_event);
-	TAP_OK(finish() == EXIT_DONE && run.lines == 2 && strstr(run.text, "\"last\":true}\n"), "ends with the last process");
+	TAP_OK(finish() == EXIT_DONE && run.lines == 2 && strstr(run.text, "\"last\":true}\n"), "the last exit ends it");
 
 	fake.expect_tree = true;
 	start("monitor -t 10");
@@ -233,7 +233,8 @@ static void test_signals(void)
 		give(&exec_event);
 		kill(run.pid, signals[i]);
 		kill(run.pid, SIGCONT);
-		TAP_OK(finish() == EXIT_DONE && run.lines == 3, "%s: what was received is printed", strsignal(signals[i]));
+		TAP_OK(finish() == EXIT_DONE && run.lines == 3, "%s: what was received is printed",
+		       strsignal(signals[i]));
 	}
 	fake.floods = true;
 	start("monitor -p 10");
@@ -262,7 +263,8 @@ static void test_reader(void)
 	close(run.out);
 	run.out = -1;
 	waitpid(run.pid, &run.status, 0);
-	TAP_OK(WIFSIGNALED(run.status) && WTERMSIG(run.status) == SIGPIPE, "a reader that goes ends it, without an event");
+	TAP_OK(WIFSIGNALED(run.status) && WTERMSIG(run.status) == SIGPIPE,
+	       "a reader that goes ends it, without an event");
 	close(events[1]);
 
 	signal(SIGPIPE, SIG_IGN);
