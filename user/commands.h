@@ -15,6 +15,7 @@ enum exit_status {
 int cmd_check(int argc, char **argv);
 int cmd_criu_action(int argc, char **argv);
 int cmd_list(int argc, char **argv);
+int cmd_monitor(int argc, char **argv);
 int cmd_show(int argc, char **argv);
 
 #endif

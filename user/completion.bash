@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-# Completion of memfdcr for bash: commands, options and columns, all asked from the command itself.
+# Completion of memfdcr for bash: commands, options, columns and pids; all but the latter asked from the command itself.
 # shellcheck shell=bash
 
 _memfdcr() {
@@ -11,6 +11,8 @@ _memfdcr() {
 		before=${word%"${word##*[,+]}"}
 		words=$(memfdcr list --list-columns 2>/dev/null | cut -d ' ' -f 1)
 		compopt -o nospace
+	elif [[ ${COMP_WORDS[COMP_CWORD - 1]} =~ ^(-p|--pid|-t|--tree)$ ]]; then
+		words=$(cd /proc && echo [1-9]*)
 	else
 		words=$(memfdcr "${COMP_WORDS[1]}" --help 2>/dev/null | sed -n 's/^  \(-.,\)\{0,1\} *\(--[a-z-]*\).*/\2/p')
 	fi

@@ -15,6 +15,7 @@ static const struct command {
 } commands[] = {
 	{ "list", cmd_list, "list the shared memory that processes hold, and who holds it" },
 	{ "show", cmd_show, "show everything about one piece of it" },
+	{ "monitor", cmd_monitor, "tell what processes do to their memory, as it happens" },
 	{ "check", cmd_check, "tell what of memfdcr works on this machine, with remedies" },
 	{ "criu-action", cmd_criu_action, "run as CRIU's action script (not by hand)" },
 };

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Tests of user/list/: what list and show print for objects made here, in text, raw and JSON, and their options. */
+/* Tests of user/list/: what list and show print for objects made here, in text, raw and JSON, and options. */
 #include <errno.h>
 #include <json-c/json.h>
 #include <linux/fcntl.h>
@@ -409,6 +409,41 @@ static void test_show_options(void)
 	}
 }
 
+static void test_monitor_options(void)
+{
+	static const struct {
+		const char *line, *error;	/* NULL: none */
+		bool tree, json;
+	} cases[] = {
+		{ "monitor -p 7", NULL, false, false },
+		{ "monitor -t 7 -j", NULL, true, true },
+		{ "monitor --json --tree 7", NULL, true, true },
+		{ "monitor", "monitor wants a process (-p PID) or a tree (-t PID)", false, false },
+		{ "monitor -j", "monitor wants a process", false, true },
+		{ "monitor -p 7 -t 7", "monitor watches one process (-p) or one tree (-t)", true, false },
+		{ "monitor -p 7 -p 8 -j", "monitor watches one", false, true },
+		{ "monitor -p 7,8", "-p wants a pid, not \"7,8\"", false, false },
+		{ "monitor -t 0", "-t wants a pid, not \"0\"", true, false },
+		{ "monitor -t", "-t wants an argument", false, false },
+		{ "monitor -p 7 8", "monitor takes no argument \"8\"", false, false },
+		{ "monitor -p 7 -x", "-x is not an option", false, false },
+	};
+	size_t i;
+
+	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		char copy[64], *argv[N_WORDS + 1];
+		struct monitor_options o;
+		int ret;
+
+		*error = '\0';
+		snprintf(copy, sizeof(copy), "%s", cases[i].line);
+		ret = monitor_options_parse(words(copy, argv), argv, &o, error, sizeof(error));
+		TAP_OK(ret == (cases[i].error ? -EINVAL : 0) && o.json == cases[i].json && o.tree == cases[i].tree &&
+		       (cases[i].error ? !!strstr(error, cases[i].error) : o.pid == 7), "%s: %s", cases[i].line, error);
+	}
+	TAP_OK(!strcmp(cause_name(MEMFDCR_CAUSE_DROPPED), "dropped") && !strcmp(cause_name(99), "unknown"), "causes");
+}
+
 /* the man page is where people look columns up: it has all of them, in order, in these words */
 static void test_man_page(void)
 {
@@ -462,6 +497,7 @@ int main(void)
 	test_list_options();
 	test_many_pids();
 	test_show_options();
+	test_monitor_options();
 	test_man_page();
 	free(text);
 	return tap_done();

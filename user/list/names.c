@@ -4,6 +4,7 @@
 
 #include <linux/fcntl.h>
 #include <linux/memfdcr.h>
+#include <linux/mman.h>
 #include <linux/userfaultfd.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -51,6 +52,13 @@ const struct bit_name uffd_mode_names[] = {
 	{ 0 }
 };
 
+const struct bit_name mremap_flag_names[] = {
+	BIT(MREMAP_MAYMOVE, "maymove"),
+	BIT(MREMAP_FIXED, "fixed"),
+	BIT(MREMAP_DONTUNMAP, "dontunmap"),
+	{ 0 }
+};
+
 void names_each(const struct bit_name *names, uint32_t bits, void (*put)(void *data, const char *name), void *data)
 {
 	char rest[16];
@@ -91,6 +99,21 @@ const char *extent_name(uint32_t state)
 		return "allocated";
 	case MEMFDCR_EXTENT_SWAPPED:
 		return "swapped";
+	}
+	return "unknown";
+}
+
+const char *cause_name(uint32_t cause)
+{
+	switch (cause) {
+	case MEMFDCR_CAUSE_UNMAPPED:
+		return "unmapped";
+	case MEMFDCR_CAUSE_DROPPED:
+		return "dropped";
+	case MEMFDCR_CAUSE_EXEC:
+		return "exec";
+	case MEMFDCR_CAUSE_EXIT:
+		return "exit";
 	}
 	return "unknown";
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Sentences of list and show about what does not work, and the exit statuses for that. */
+/* Sentences of list, show and monitor about what does not work, and the exit statuses for that. */
 #include "list/report.h"
 
 #include <errno.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* How list and show fail: for people on standard error, or as JSON in place of the answer. */
+/* How list, show and monitor fail: for people on standard error, or as JSON in place of the answer. */
 #ifndef MEMFDCR_LIST_REPORT_H
 #define MEMFDCR_LIST_REPORT_H
 

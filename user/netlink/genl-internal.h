@@ -22,6 +22,24 @@ struct nlmsghdr *genl_request(const struct genl *g, void *buffer, uint8_t comman
 int genl_do(struct genl *g, struct nlmsghdr *nlh, genl_reply *reply, void *data);
 int genl_dump(struct genl *g, struct nlmsghdr *nlh, genl_reply *reply, void *data, bool *interrupted);
 
+/*
+ * For sockets that get notifications, which may fill them at any time: an acknowledgement might then find no room, so
+ * none is asked for. genl_ask() takes an answer that is one message or a refusal; genl_tell() waits for nothing, and on
+ * return the kernel has done what it was told, or refused.
+ */
+int genl_ask(struct genl *g, struct nlmsghdr *nlh, genl_reply *reply, void *data);
+int genl_tell(struct genl *g, struct nlmsghdr *nlh);
+
+/*
+ * From now on each notification that comes, also amid an answer, is taken by take; and the socket has room for many,
+ * as far as that is allowed.
+ */
+void genl_notify(struct genl *g, genl_reply *take, void *data);
+int genl_fd(const struct genl *g);
+
+/* takes what one recv() brings without waiting: 0, -EAGAIN if there is nothing, or what that or take has failed with */
+int genl_notifications(struct genl *g);
+
 /* sets genl_error() and returns -error */
 int genl_fail(int error, const char *text);
 
@@ -30,11 +48,17 @@ struct exchange {
 	uint32_t seq, port;	/* messages with others belong to something else */
 	genl_reply *reply;	/* may be NULL */
 	void *data;
+	bool ends_with_reply;	/* no acknowledgement follows */
+	genl_reply *notification;	/* takes what is no answer to anything; may be NULL */
+	void *notification_data;
 	bool interrupted;
 	int ret;
 };
 
 /* takes what one recvmsg() has brought; true: that was the end, and ret is the result */
 bool exchange_take(struct exchange *e, const void *buffer, size_t size);
+
+/* the notifications in what one recvmsg() has brought: 0 or what the first that was not understood has failed with */
+int notifications_take(const void *buffer, size_t size, genl_reply *take, void *data);
 
 #endif

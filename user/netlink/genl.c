@@ -13,11 +13,15 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#define NOTIFICATIONS_SIZE (4 << 20)	/* of the socket's buffer: some thousand notifications */
+
 struct genl {
 	struct mnl_socket *socket;
 	uint16_t family;
 	unsigned int version;
 	uint32_t seq;
+	genl_reply *notification;
+	void *notification_data;
 	/* the kernel fills up to 32 KiB in one go when it dumps, if there is room for that */
 	char buffer[65536] __attribute__((aligned(8)));
 };
@@ -111,12 +115,26 @@ static int take_done(const struct nlmsghdr *nlh)
 	return error < 0 ? take_refusal(nlh, sizeof(error), error) : 0;
 }
 
+/* the family's own messages without a sequence number of ours */
+static bool is_notification(const struct nlmsghdr *nlh)
+{
+	return !nlh->nlmsg_seq && nlh->nlmsg_type >= NLMSG_MIN_TYPE;
+}
+
 bool exchange_take(struct exchange *e, const void *buffer, size_t size)
 {
 	const struct nlmsghdr *nlh = buffer;
 	int left = size, ret;
+	bool ended = false;
 
 	for (; mnl_nlmsg_ok(nlh, left); nlh = mnl_nlmsg_next(nlh, &left)) {
+		/* before mnl_nlmsg_seq_ok(), for which it would be an answer to anything */
+		if (is_notification(nlh)) {
+			ret = e->notification ? e->notification(nlh, e->notification_data) : 0;
+			if (!e->ret)
+				e->ret = ret;
+			continue;
+		}
 		if (!mnl_nlmsg_seq_ok(nlh, e->seq) || !mnl_nlmsg_portid_ok(nlh, e->port))
 			continue;
 		if (nlh->nlmsg_flags & NLM_F_DUMP_INTR)
@@ -130,19 +148,45 @@ bool exchange_take(struct exchange *e, const void *buffer, size_t size)
 		/* after a message that is refused the rest is still taken in, or the socket were of no use any more */
 		if (nlh->nlmsg_type >= NLMSG_MIN_TYPE && e->reply && !e->ret)
 			e->ret = e->reply(nlh, e->data);
+		ended |= nlh->nlmsg_type >= NLMSG_MIN_TYPE && e->ends_with_reply;
 	}
-	return false;
+	return ended;
+}
+
+int notifications_take(const void *buffer, size_t size, genl_reply *take, void *data)
+{
+	const struct nlmsghdr *nlh = buffer;
+	int left = size, ret = 0;
+
+	for (; !ret && mnl_nlmsg_ok(nlh, left); nlh = mnl_nlmsg_next(nlh, &left))
+		if (is_notification(nlh))
+			ret = take(nlh, data);
+	return ret;
+}
+
+static int send_request(struct genl *g, struct nlmsghdr *nlh)
+{
+	/* 0 is for notifications */
+	if (!++g->seq)
+		g->seq++;
+	nlh->nlmsg_seq = g->seq;
+	if (mnl_socket_sendto(g->socket, nlh, nlh->nlmsg_len) < 0)
+		return fail_errno("cannot send to the kernel");
+	return 0;
 }
 
 /* one request and all of its answer */
 static int transact(struct genl *g, struct nlmsghdr *nlh, struct exchange *e)
 {
 	ssize_t n;
+	int ret = send_request(g, nlh);
 
-	e->seq = nlh->nlmsg_seq = ++g->seq;
+	if (ret)
+		return ret;
+	e->seq = nlh->nlmsg_seq;
 	e->port = mnl_socket_get_portid(g->socket);
-	if (mnl_socket_sendto(g->socket, nlh, nlh->nlmsg_len) < 0)
-		return fail_errno("cannot send to the kernel");
+	e->notification = g->notification;
+	e->notification_data = g->notification_data;
 	do {
 		do
 			n = mnl_socket_recvfrom(g->socket, g->buffer, sizeof(g->buffer));
@@ -170,6 +214,55 @@ int genl_dump(struct genl *g, struct nlmsghdr *nlh, genl_reply *reply, void *dat
 	ret = transact(g, nlh, &e);
 	*interrupted = e.interrupted;
 	return ret;
+}
+
+int genl_ask(struct genl *g, struct nlmsghdr *nlh, genl_reply *reply, void *data)
+{
+	struct exchange e = { .reply = reply, .data = data, .ends_with_reply = true };
+
+	nlh->nlmsg_flags = NLM_F_REQUEST;
+	return transact(g, nlh, &e);
+}
+
+int genl_tell(struct genl *g, struct nlmsghdr *nlh)
+{
+	nlh->nlmsg_flags = NLM_F_REQUEST;
+	return send_request(g, nlh);
+}
+
+void genl_notify(struct genl *g, genl_reply *take, void *data)
+{
+	int size = NOTIFICATIONS_SIZE, on = 1, fd = genl_fd(g);
+
+	g->notification = take;
+	g->notification_data = data;
+	/* beyond what users may have, if we are more than that; smaller it still works, with more losses */
+	if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size)))
+		setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
+	/*
+	 * Who tells us tries again when the socket is full. Without this the kernel would report a loss, ENOBUFS, that
+	 * is none, and keep the socket closed until it is empty.
+	 */
+	mnl_socket_setsockopt(g->socket, NETLINK_NO_ENOBUFS, &on, sizeof(on));
+}
+
+int genl_fd(const struct genl *g)
+{
+	return mnl_socket_get_fd(g->socket);
+}
+
+int genl_notifications(struct genl *g)
+{
+	ssize_t n = recv(genl_fd(g), g->buffer, sizeof(g->buffer), MSG_DONTWAIT | MSG_TRUNC);
+
+	/* ENOBUFS, should it be reported after all: if anything is missing, its own numbering shows it */
+	if (n < 0 && (errno == EINTR || errno == ENOBUFS))
+		return 0;
+	if (n < 0)
+		return errno == EAGAIN ? -EAGAIN : fail_errno("cannot receive from the kernel");
+	if (n > (ssize_t)sizeof(g->buffer))
+		return genl_fail(EMSGSIZE, "a netlink message that is too long");
+	return notifications_take(g->buffer, n, g->notification, g->notification_data);
 }
 
 static struct nlmsghdr *request(void *buffer, uint16_t type, uint8_t command, uint8_t version)
