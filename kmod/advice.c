@@ -12,12 +12,7 @@
  * be told, and need not be: the range of a noted MADV_REMOVE is certain to be punched (the kernel checks before it
  * raises the event), and a MADV_DONTNEED that runs into it promises nothing about the bytes. Both then count as
  * MADV_REMOVE. So does, harmlessly, a later event on a range whose MADV_REMOVE was killed before its event was read.
- *
- * One system call raises no event and needs one badly: remap_file_pages() maps the same memory anew, and nobody watches
- * the new mapping. A process with missing pages that calls it is killed before it does anything, by a third probe.
  */
-#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
-
 #include <linux/compat.h>
 #include <linux/fs.h>
 #include <linux/hash.h>
@@ -27,7 +22,6 @@
 #include <linux/mman.h>
 #include <linux/mutex.h>
 #include <linux/sched.h>
-#include <linux/sched/signal.h>
 #include <linux/sched/task_stack.h>
 #include <linux/spinlock.h>
 #include <linux/userfaultfd_k.h>
@@ -40,6 +34,7 @@
 #include <uapi/linux/memfdcr.h>
 
 #include "advice.h"
+#include "remap.h"
 
 /* all below, and every struct memfdcr_advice; taken in probes, so nothing that could be probed is called under it */
 static DEFINE_RAW_SPINLOCK(lock);
@@ -212,66 +207,8 @@ static int madvise_left(struct kretprobe_instance *ri, struct pt_regs *regs)
 	return 0;
 }
 
-/* whether pages may be missing in the current address space; under the lock */
-static bool is_guarded(void)
-{
-	const struct memfdcr_advice *a;
-	int bucket;
-
-	hash_for_each(known, bucket, a, node)
-		if (a->ctx->mm == current->mm && !READ_ONCE(a->complete))
-			return true;
-	return false;
-}
-
-/* remap_file_pages() is entered. It begins by waiting for a lock, which whoever is being killed does not get. */
-static int remap_entered(struct kprobe *kp, struct pt_regs *regs)
-{
-	unsigned long flags;
-	bool guarded;
-
-	raw_spin_lock_irqsave(&lock, flags);
-	guarded = is_guarded();
-	raw_spin_unlock_irqrestore(&lock, flags);
-	if (!guarded)
-		return 0;
-	pr_warn("%s[%d] calls remap_file_pages() with pages missing, killed\n", current->comm, task_tgid_nr(current));
-	send_sig(SIGKILL, current, 1);
-	return 0;
-}
-
 static struct kprobe remove_probe;
 static struct kretprobe madvise_probe;
-/* one for each system call table that the kernel has */
-static const char *const remap_symbols[] = { "__x64_sys_remap_file_pages", "__ia32_sys_remap_file_pages" };
-static struct kprobe remap_probes[ARRAY_SIZE(remap_symbols)];
-
-static void remap_probes_unregister(unsigned int n)
-{
-	while (n--)
-		if (remap_probes[n].addr)
-			unregister_kprobe(&remap_probes[n]);
-}
-
-static int remap_probes_register(void)
-{
-	unsigned int i;
-	int err;
-
-	for (i = 0; i < ARRAY_SIZE(remap_probes); i++) {
-		remap_probes[i] = (struct kprobe){ .symbol_name = remap_symbols[i], .pre_handler = remap_entered };
-		err = register_kprobe(&remap_probes[i]);
-		/* a kernel without the system call, or without that table */
-		if (err == -ENOENT)
-			remap_probes[i].addr = NULL;
-		else if (err)
-			goto fail;
-	}
-	return 0;
-fail:
-	remap_probes_unregister(i);
-	return err;
-}
 
 static int probes_register(void)
 {
@@ -292,7 +229,7 @@ static int probes_register(void)
 	err = register_kprobe(&remove_probe);
 	if (err)
 		goto err_remove;
-	err = remap_probes_register();
+	err = memfdcr_remap_hook();
 	if (err)
 		goto err_remap;
 	return 0;
@@ -306,7 +243,7 @@ err_remove:
 
 static void probes_unregister(void)
 {
-	remap_probes_unregister(ARRAY_SIZE(remap_probes));
+	memfdcr_remap_unhook();
 	unregister_kprobe(&remove_probe);
 	unregister_kretprobe(&madvise_probe);
 	/* nobody tells any more when what is under way ends; a worker without a note counts as not known */
@@ -430,6 +367,27 @@ void memfdcr_advice_del(struct memfdcr_advice *a)
 	raw_spin_lock_irqsave(&lock, flags);
 	hash_del(&a->node);
 	raw_spin_unlock_irqrestore(&lock, flags);
+}
+
+/**
+ * memfdcr_advice_missing() - may pages be missing in an address space?
+ * @mm: the address space; only compared
+ *
+ * Context: any.
+ * Return: whether it has a userfaultfd that is not complete.
+ */
+bool memfdcr_advice_missing(const struct mm_struct *mm)
+{
+	const struct memfdcr_advice *a;
+	bool missing = false;
+	unsigned long flags;
+	int bucket;
+
+	raw_spin_lock_irqsave(&lock, flags);
+	hash_for_each(known, bucket, a, node)
+		missing |= a->ctx->mm == mm && !READ_ONCE(a->complete);
+	raw_spin_unlock_irqrestore(&lock, flags);
+	return missing;
 }
 
 /**

@@ -6,6 +6,7 @@
 #include <linux/list.h>
 #include <linux/types.h>
 
+struct mm_struct;
 struct uffd_msg;
 struct userfaultfd_ctx;
 
@@ -42,6 +43,7 @@ void memfdcr_advice_put(void);
 u64 memfdcr_advice_now(void);
 void memfdcr_advice_add(struct memfdcr_advice *a, const struct userfaultfd_ctx *ctx, u64 since);
 void memfdcr_advice_del(struct memfdcr_advice *a);
+bool memfdcr_advice_missing(const struct mm_struct *mm);
 void memfdcr_advice_take(struct memfdcr_advice *a, struct uffd_msg *msg);
 
 #endif

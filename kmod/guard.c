@@ -40,7 +40,6 @@
  * @real: the kernel's file
  * @mm: whose memory it watches; pinned
  * @flags: O_CLOEXEC, O_NONBLOCK as asked for, for the userfaultfds of forked children
- * @complete: no page is missing any more
  * @killing: the pager is gone and the processes of @mm are being killed
  * @thp_held: huge pages have to be allowed again in @mm
  * @pager: thread group that opened it, in the initial pid namespace
@@ -52,7 +51,6 @@ struct guard {
 	struct file *real;
 	struct mm_struct *mm;
 	unsigned int flags;
-	bool complete;
 	bool killing;
 	bool thp_held;
 	pid_t pager;
@@ -179,7 +177,7 @@ static void guard_end(struct work_struct *work)
 /* The last reference is gone. The caller has a reference to the module. */
 static void guard_lose(struct guard *g)
 {
-	if (READ_ONCE(g->complete)) {
+	if (READ_ONCE(g->advice.complete)) {
 		guard_free(g);
 		return;
 	}
@@ -273,7 +271,6 @@ int memfdcr_guard_complete(struct file *file)
 
 	if (file->f_op != &guard_fops)
 		return -EINVAL;
-	WRITE_ONCE(g->complete, true);
 	WRITE_ONCE(g->advice.complete, true);
 	return 0;
 }
@@ -416,7 +413,7 @@ static void guard_show_fdinfo(struct seq_file *m, struct file *file)
 
 	if (g->real->f_op->show_fdinfo)
 		g->real->f_op->show_fdinfo(m, g->real);
-	seq_printf(m, "uffd-id:\t%llu\ncomplete:\t%d\n", memfdcr_id(guard_ctx(g)), READ_ONCE(g->complete));
+	seq_printf(m, "uffd-id:\t%llu\ncomplete:\t%d\n", memfdcr_id(guard_ctx(g)), READ_ONCE(g->advice.complete));
 }
 #endif
 
