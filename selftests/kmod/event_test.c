@@ -563,7 +563,7 @@ static int watches_unreadable(void *arg)
 	const struct told *t;
 	struct reader r = { 0 };
 	size_t at = 0;
-	int line;
+	int line = -1;
 	pid_t pid;
 
 	/* /proc/self is its own again, of which a change of user has taken it */
