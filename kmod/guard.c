@@ -236,10 +236,15 @@ static struct file *guard_file(struct guard *g)
  */
 struct file *memfdcr_guard_open(struct file *real, unsigned int flags, struct netlink_ext_ack *extack)
 {
+	int err = memfdcr_advice_get();
 	struct file *file;
 	struct guard *g;
 
-	if (memfdcr_advice_get()) {
+	if (err == -ENOMEM) {
+		NL_SET_ERR_MSG(extack, "no memory for the probes of a guard");
+		return ERR_PTR(err);
+	}
+	if (err) {
 		NL_SET_ERR_MSG(extack, "no guard: this kernel lets nobody probe userfaultfd_remove() and do_madvise()");
 		return ERR_PTR(-EOPNOTSUPP);
 	}
