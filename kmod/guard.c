@@ -28,6 +28,7 @@
 
 #include "advice.h"
 #include "compat/wrapper/thp.h"
+#include "compat/wrapper/thread.h"
 #include "compat/wrapper/userfaultfd.h"
 #include "guard.h"
 #include "id.h"
@@ -89,7 +90,7 @@ static bool kill_one(struct mm_struct *mm, struct task_struct *process)
 	struct task_struct *t;
 	bool killed = false;
 
-	for_each_thread(process, t) {
+	memfdcr_for_each_thread(process, t) {
 		if (READ_ONCE(t->mm) != mm)
 			continue;
 		/* with this lock held, t cannot exec() its way out between the look and the signal */
