@@ -25,13 +25,11 @@
 #include "fault.h"
 #include "module.h"
 #include "process.h"
+#include "reader.h"
 #include "request.h"
 
 #define MOST 1000		/* no request asks for memory that often */
 #define LONG 60000		/* ms */
-#define ARENA ((char *)0x200000000UL)
-#define PLACE(n) (ARENA + (n) * PAGE)
-#define LIST(...) ((const struct attribute[]){ __VA_ARGS__, { 0 } })
 
 /* what requests are about; and what they were told, added up so that two answers can be compared */
 struct scene {
@@ -165,7 +163,7 @@ static struct answer open_first_guard(struct scene *s)
 	return open_one(s, true);
 }
 
-static struct answer watch(struct scene *s)
+static struct answer watch_tree(struct scene *s)
 {
 	struct answer answer = get(s, MEMFDCR_CMD_WATCH_START, LIST({ MEMFDCR_A_WATCH_TREE, 4, s->pid }));
 
@@ -191,8 +189,8 @@ static const struct {
 	{ "uffd-get of what it watches", uffd_watched },
 	{ "uffd-open", open_plain, true },
 	{ "uffd-open with a guard", open_guard, true },
-	{ "watch-start and watch-stop", watch, true },
-	{ "watch-start with hooks to be placed", watch, false, true },
+	{ "watch-start and watch-stop", watch_tree, true },
+	{ "watch-start with hooks to be placed", watch_tree, false, true },
 	{ "uffd-open with probes to be placed", open_first_guard, false, true },
 };
 
@@ -329,50 +327,17 @@ TEST_F_TIMEOUT(fault, workers, 1800)
 /* shared with the processes that are watched */
 static struct {
 	atomic_int nth, failed;
-	atomic_int actors;
 } *shared;
 
-/* how many of each kind have been told, and how much was lost */
-struct events {
-	int n[MEMFDCR_CMD_MAX + 1];
-	uint64_t lost, sequence;
-	bool last, gap;
-};
-
-static void count_event(const struct nlmsghdr *nlh, struct events *e)
+/* how many of a kind have been told */
+static int count(const struct reader *r, int cmd)
 {
-	const struct genlmsghdr *genl = mnl_nlmsg_get_payload(nlh);
-	const struct nlattr *attr;
+	size_t at = 0;
+	int n = 0;
 
-	e->n[genl->cmd]++;
-	mnl_attr_for_each(attr, nlh, GENL_HDRLEN) {
-		if (mnl_attr_get_type(attr) == MEMFDCR_A_WATCH_LOST)
-			e->lost += mnl_attr_get_u64(attr);
-		if (mnl_attr_get_type(attr) == MEMFDCR_A_WATCH_LAST)
-			e->last = true;
-		if (mnl_attr_get_type(attr) == MEMFDCR_A_WATCH_SEQUENCE)
-			e->gap |= mnl_attr_get_u64(attr) != ++e->sequence;
-	}
-}
-
-/* until the last process has ended; an end that was lost is known from waitpid() */
-static void read_events(struct mnl_socket *sock, struct events *e)
-{
-	struct timeval patience = { .tv_sec = LONG / 1000 };
-	static char buf[65536];
-
-	setsockopt(mnl_socket_get_fd(sock), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
-	while (!e->last) {
-		ssize_t n = mnl_socket_recvfrom(sock, buf, sizeof(buf));
-		const struct nlmsghdr *nlh = (void *)buf;
-		int len = n;
-
-		if (n < 0)
-			return;
-		for (; mnl_nlmsg_ok(nlh, len); nlh = mnl_nlmsg_next(nlh, &len))
-			if (nlh->nlmsg_type >= NLMSG_MIN_TYPE)
-				count_event(nlh, e);
-	}
+	while (next_of(r, &at, cmd, 0))
+		n++;
+	return n;
 }
 
 static void must(bool ok)
@@ -387,18 +352,17 @@ static int actor(void *arg)
 	int status;
 	pid_t pid;
 
-	must(mmap(ARENA, 16 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == ARENA);
-	while (board->step < 1)
-		usleep(1000);
+	map(0, 16);
+	at_step(1);
 	must(!fault_arm(shared->nth));
 	pid = fork();
 	if (!pid) {
-		must(!munmap(PLACE(0), PAGE));
+		unmap(0, 1);
 		must(mremap(PLACE(2), PAGE, PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, PLACE(8)) == PLACE(8));
 		_exit(0);
 	}
 	must(pid > 0);
-	must(!munmap(PLACE(0), PAGE));
+	unmap(0, 1);
 	must(mremap(PLACE(2), PAGE, PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, PLACE(8)) == PLACE(8));
 	must(waitpid(pid, &status, 0) == pid && !status);
 	shared->failed = fault_disarm();
@@ -406,37 +370,31 @@ static int actor(void *arg)
 }
 
 /* one watched family; what it does is told, or counts as lost; returns whether something failed */
-static bool act(struct __test_metadata *_metadata, struct scene *s, unsigned int n)
+static bool act(struct __test_metadata *_metadata, unsigned int n)
 {
-	struct mnl_socket *sock = request_socket();
-	struct events e = { 0 };
+	struct reader r = { 0 };
 	struct answer answer;
-	int status;
 	pid_t pid;
 
-	ASSERT_NE(NULL, sock);
 	board->step = 0;
 	shared->nth = n;
 	shared->failed = 0;
 	pid = process_start(actor, NULL);
 	do {
-		answer = request_do(sock, MEMFDCR_CMD_WATCH_START, LIST({ MEMFDCR_A_WATCH_TREE, 4, pid }), add_message, s);
+		answer = watch(&r, LIST(OF_TREE(pid)));
 	} while (answer.error == -ENOMEM);
 	ASSERT_EQ(0, answer.error) TH_LOG("%s", answer.message);
 	board->step = 1;
-	read_events(sock, &e);
-	EXPECT_TRUE(e.last) TH_LOG("failure %u: the end is not told", n);
-	EXPECT_FALSE(e.gap);
-	status = process_end(pid, LONG);
-	EXPECT_EQ(0, status);
-	EXPECT_EQ(1, e.n[MEMFDCR_CMD_FORK_NTF]);
-	if (!e.lost) {
-		EXPECT_EQ(2, e.n[MEMFDCR_CMD_MREMAP_NTF]) TH_LOG("failure %u, nothing counted as lost", n);
-		EXPECT_EQ(2, e.n[MEMFDCR_CMD_EXIT_NTF]) TH_LOG("failure %u, nothing counted as lost", n);
-		/* one by munmap(), one by exit() each, and what the C library does */
-		EXPECT_LE(4, e.n[MEMFDCR_CMD_UNMAP_NTF]) TH_LOG("failure %u, nothing counted as lost", n);
+	END_WELL(&r);
+	EXPECT_EQ(0, process_end(pid, LONG));
+	if (!count(&r, OVERRUN)) {
+		EXPECT_EQ(1, count(&r, FORK)) TH_LOG("failure %u, nothing counted as lost", n);
+		EXPECT_EQ(2, count(&r, MREMAP)) TH_LOG("failure %u, nothing counted as lost", n);
+		EXPECT_EQ(2, count(&r, EXIT)) TH_LOG("failure %u, nothing counted as lost", n);
+		/* each by munmap() and by exit(), and what the C library does */
+		EXPECT_LE(4, count(&r, UNMAP)) TH_LOG("failure %u, nothing counted as lost", n);
 	}
-	mnl_socket_close(sock);
+	reader_close(&r);
 	return shared->failed;
 }
 
@@ -451,7 +409,7 @@ TEST_F_TIMEOUT(fault, events, 600)
 	unsigned int n = 1;
 
 	share(_metadata);
-	while (act(_metadata, &self->scene, n))
+	while (act(_metadata, n))
 		n++;
 	printf("# %u failures\n", n - 1);
 	EXPECT_LT(1, n);
@@ -564,7 +522,7 @@ TEST_F_TIMEOUT(fault, at_random, 1800)
 			EXPECT_EQ(-ENOMEM, answer.error) TH_LOG("%s: %s", requests[i].name, answer.message);
 			refused++;
 		}
-		act(_metadata, s, 0);
+		act(_metadata, 0);
 		ASSERT_EQ(0, fault_rate(0));
 	}
 	EXPECT_LT(0, refused);
