@@ -211,6 +211,10 @@ static int start_locked(struct sk_buff *skb, struct genl_info *info, struct memf
 	}
 	if (!hooked)
 		err = memfdcr_members_hook();
+	if (err == -ENOMEM) {
+		GENL_SET_ERR_MSG(info, "no memory for the hooks");
+		return err;
+	}
 	if (err) {
 		GENL_SET_ERR_MSG(info, "this kernel lets nobody see fork, exec, exit or mremap");
 		return -EOPNOTSUPP;
