@@ -253,7 +253,9 @@ static void rig_log(void *data, int level, const char *text)
 {
 	struct rig *rig = data;
 
-	snprintf(rig->last_log, sizeof(rig->last_log), "%s", text);
+	size_t used = strlen(rig->log);
+
+	snprintf(rig->log + used, sizeof(rig->log) - used, "%s\n", text);
 	if (level <= LOG_WARNING && !rig->quiet)
 		say("# pager: %s", text);
 }
@@ -456,7 +458,7 @@ static void arm_child(struct rig *rig, struct test_child *c)
 		}
 		MUST(CMSG_FIRSTHDR(&msg));
 		memcpy(&uffd, CMSG_DATA(CMSG_FIRSTHDR(&msg)), sizeof(int));
-		c->space = pager_add_space(rig->pager, "child", uffd);
+		c->space = pager_add_space(rig->pager, &(struct pager_process){ c->pid, 1, "child" }, uffd);
 		MUST(c->space >= 0);
 		break;
 	}

@@ -73,7 +73,7 @@ struct rig {
 	unsigned int resolved, forked, completed;
 	bool no_resolve, quiet;
 	unsigned int first_slot;	/* all before this one are done with */
-	char last_log[256];
+	char log[32768];		/* what the pager has said, line by line, as far as it fits */
 	struct pager_stats stats;	/* after rig_run() */
 };
 
