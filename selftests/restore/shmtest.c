@@ -796,6 +796,17 @@ static void life_floods(void)
 		munmap(mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), PAGE);
 }
 
+static pid_t begin_vforked(void)
+{
+	pid_t pid = vfork();
+
+	if (!pid) {
+		execl("/proc/self/exe", "shmtest", "--await", "end", (char *)NULL);
+		_exit(4);
+	}
+	return pid;
+}
+
 static void lead_lives(void)
 {
 	int status, left = 6;
@@ -806,12 +817,8 @@ static void lead_lives(void)
 	begin_life("forks", life_forks);
 	begin_life("shares", life_shares);
 	begin_life("floods", life_floods);
-	pid = vfork();
-	if (!pid) {
-		execl("/proc/self/exe", "shmtest", "--await", "end", (char *)NULL);
-		_exit(4);
-	}
-	append("lives", "vforked %d\ncomplete 0\n", (int)pid);
+	append("lives", "vforked %d\n", (int)begin_vforked());
+	append("lives", "complete\n");
 	for (; left && (pid = wait(&status)) > 0; left--) {
 		if (!status)
 			continue;

@@ -257,12 +257,16 @@ static void forget_dead_faults(struct pager *p)
 	p->n_faults = kept;
 }
 
-/* somebody waits: a background step ends early */
+/* somebody waits: a background step ends early. The owner's descriptors have time. */
 static bool is_ready(struct pager *p)
 {
-	struct epoll_event event;
+	struct epoll_event events[PAGER_MAX_WATCH + 1];
+	int n = epoll_wait(p->epoll, events, PAGER_MAX_WATCH + 1, 0);
 
-	return epoll_wait(p->epoll, &event, 1, 0) > 0;
+	for (int i = 0; i < n; i++)
+		if (!as_watch(p, events[i].data.ptr))
+			return true;
+	return false;
 }
 
 static uint64_t step_size(struct pager *p)

@@ -211,8 +211,8 @@ static void left(struct pager *p, pid_t pid, const char *how)
 			space_close(p, s);
 			continue;
 		}
+		/* who else has it is asked for when it is still there in a moment */
 		leave(s);
-		ask(p, s);
 		look_again(p, s);
 	}
 }

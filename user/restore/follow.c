@@ -13,7 +13,7 @@
 #include "restore/session.h"
 
 #define START_TRIES	10	/* while somebody's memory is locked, a tenth of a second each */
-#define READ_MAX	256	/* then those who fault have their turn */
+#define READ_MAX	64	/* then those who fault have their turn */
 
 int session_process(pid_t pid, struct pager_process *process)
 {
