@@ -137,7 +137,7 @@ struct pager {
 	bool starved_logged, later_logged;
 	uint64_t later_us;		/* no fill before this time */
 	uint64_t later_step_us;
-	uint64_t begin_us, fault_us, check_us, fork_us, read_us;
+	uint64_t begin_us, fault_us, watch_us, check_us, fork_us, read_us;
 	uint64_t step_pages;		/* size of the next background step */
 	struct pager_stats stats;
 };

@@ -257,25 +257,21 @@ static void forget_dead_faults(struct pager *p)
 	p->n_faults = kept;
 }
 
-/* somebody waits: a background step ends early. The owner's descriptors have time. */
+/* somebody waits: a background step ends early */
 static bool is_ready(struct pager *p)
 {
-	struct epoll_event events[PAGER_MAX_WATCH + 1];
-	int n = epoll_wait(p->epoll, events, PAGER_MAX_WATCH + 1, 0);
+	struct epoll_event event;
 
-	for (int i = 0; i < n; i++)
-		if (!as_watch(p, events[i].data.ptr))
-			return true;
-	return false;
+	return epoll_wait(p->epoll, &event, 1, 0) > 0;
 }
 
 static uint64_t step_size(struct pager *p)
 {
-	uint64_t since = pager_now_us() - p->fault_us;
+	uint64_t now = pager_now_us(), since = now - p->fault_us;
 
 	if (p->fault_us && since < BUSY_US)
 		p->step_pages = BUSY_PAGES;
-	else if (p->fault_us && since < QUIET_US)
+	else if ((p->fault_us && since < QUIET_US) || (p->watch_us && now - p->watch_us < QUIET_US))
 		p->step_pages = QUIET_PAGES;
 	else
 		p->step_pages *= 2;
@@ -413,6 +409,7 @@ static int round_trip(struct pager *p)
 
 		if (w) {
 			w->fn(w->data, w->fd);
+			p->watch_us = pager_now_us();
 		} else {
 			rc = event_drain(p, s);
 			if (rc)

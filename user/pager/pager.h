@@ -45,7 +45,7 @@ struct pager_range {
 /* a process; no two have the same pid and start time */
 struct pager_process {
 	pid_t pid;		/* 0: not known */
-	uint64_t start_time;	/* in any unit, so it be always the same one */
+	uint64_t start_time;	/* in any unit, if only it is always the same one */
 	char name[16];		/* of its program, for the log; may be empty */
 };
 
@@ -80,10 +80,11 @@ struct pager_ops {
 	int (*user)(void *data, int uffd, struct pager_process *process);
 	/*
 	 * Is the address space still there? 1, 0, or negative: cannot say. Asked a few times a second for every space whose
-	 * end nobody tells (pager_told_begin()), and once when it is told. May be NULL: then, as for "cannot say", the pager probes with an ioctl that takes the mmap_lock of the watched
-	 * process. An owner with a gate must have a better way, because a caller of mmap() may hold that lock while it
-	 * waits for bytes that the pager is to bring: pread() of 1 byte from an open /proc/PID/pagemap fails with EINVAL
-	 * while the address space lives, gives 0 bytes afterwards, and takes no lock.
+	 * end nobody tells (pager_told_begin()), and when it is told. May be NULL: then, as for "cannot say", the pager
+	 * probes with an ioctl that takes the mmap_lock of the watched process. An owner with a gate must have a better way,
+	 * because a caller of mmap() may hold that lock while it waits for bytes that the pager is to bring: pread() of 1
+	 * byte from an open /proc/PID/pagemap fails with EINVAL while the address space lives, gives 0 bytes afterwards,
+	 * and takes no lock.
 	 */
 	int (*alive)(void *data, unsigned int space);
 	/*
@@ -182,8 +183,8 @@ void pager_told_begin(struct pager *p);
 void pager_told_end(struct pager *p);
 
 /*
- * A process was forked, and has inherited the userfaultfds with these ids. time_us: when it was, CLOCK_MONOTONIC. The fork
- * events, by which the pager gets these userfaultfds, may come before or after.
+ * A process was forked, and has inherited the userfaultfds with these ids. time_us: when it was, CLOCK_MONOTONIC. The
+ * fork events, by which the pager gets these userfaultfds, may come before or after.
  */
 void pager_told_fork(struct pager *p, const struct pager_process *child, const uint64_t *ids, size_t n_ids,
 		     uint64_t time_us);
@@ -196,8 +197,8 @@ void pager_told_exit(struct pager *p, pid_t pid);
 void pager_told_lost(struct pager *p);
 
 /*
- * One more descriptor for pager_run() to poll, until it is closed: fn(data, fd) is called when it is readable; at most 8.
- * 0 or -errno
+ * One more descriptor for pager_run() to poll, until it is closed: fn(data, fd) is called when it is readable; at most
+ * 8. 0 or -errno
  */
 int pager_watch_fd(struct pager *p, int fd, void (*fn)(void *data, int fd), void *data);
 

@@ -122,8 +122,10 @@ void pager_told_fork(struct pager *p, const struct pager_process *child, const u
 		     uint64_t time_us)
 {
 	for (size_t i = 0; i < n_ids; i++) {
-		struct space *s = ids[i] ? find_child(p, ids[i], time_us) : NULL;
+		struct space *s = find_child(p, ids[i], time_us);
 
+		if (!ids[i])
+			continue;
 		if (s) {
 			assign_child(p, s, child);
 			continue;
@@ -159,7 +161,10 @@ static void ask(struct pager *p, struct space *s)
 			  (unsigned long long)process.start_time);
 	} else if (rc > 0) {
 		s->unsure = false;
-	} else if (!rc && process.pid) {
+		/* on its way out for so long? who left was another one, that had its pid before */
+		if (s->left && s->look_step_us >= LOOK_US)
+			s->left = s->told = false;
+	} else if (!rc && process.pid && !s->left) {
 		/* it has left, that was lost, and somebody who is no process of its own holds on to the memory */
 		leave(s);
 	}
@@ -233,9 +238,13 @@ void pager_told_lost(struct pager *p)
 
 	/* not at once: more may be lost until then, and what is on its way makes it unnecessary */
 	for (unsigned int i = 0; i < p->n_spaces; i++) {
-		p->spaces[i]->unsure = true;
-		if (p->spaces[i]->look_us > when)
-			look_at(p, p->spaces[i], when);
+		struct space *s = p->spaces[i];
+
+		s->unsure = true;
+		/* perhaps it was this process that could not be watched any more */
+		s->told = false;
+		if (s->look_us > when)
+			look_at(p, s, when);
 	}
 }
 
@@ -246,6 +255,8 @@ static void told_by(struct pager *p, bool told)
 		struct space *s = p->spaces[i];
 
 		s->told = told && s->process.pid && !s->left;
+		/* it may have gone before anybody would have told: a first look confirms it */
+		s->unsure = true;
 		look_again(p, s);
 	}
 }

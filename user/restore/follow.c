@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* What the restored processes do, by the module's watch over their tree: forks, execs and exits passed on to the pager. */
+/* What the restored processes do, by the module's watch on their tree: forks, execs and exits passed on to the pager. */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -13,7 +13,7 @@
 #include "restore/session.h"
 
 #define START_TRIES	10	/* while somebody's memory is locked, a tenth of a second each */
-#define READ_MAX	64	/* then those who fault have their turn */
+#define READ_NS		2000000	/* so long, then those who fault have their turn */
 
 int session_process(pid_t pid, struct pager_process *process)
 {
@@ -93,8 +93,7 @@ static void forked(const struct session *s, const struct watch_event *e)
 static void lost(struct session *s, const struct watch_event *e)
 {
 	if (!s->n_lost)
-		log_warning("%" PRIu64 " notifications of what the processes do were lost: finding out by asking whose memory each userfaultfd watches",
-			    e->lost);
+		log_warning("%" PRIu64 " notifications of what the processes do were lost: finding out by asking", e->lost);
 	s->n_lost += e->lost;
 	pager_told_lost(s->pager);
 }
@@ -133,14 +132,24 @@ static void lose_watch(struct session *s, const char *why)
 	pager_told_end(s->pager);
 }
 
+static int64_t now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * INT64_C(1000000000) + t.tv_nsec;
+}
+
 static void take_events(void *data, int fd)
 {
+	int64_t until = now_ns() + READ_NS;
 	struct session *s = data;
-	int ret = 0;
+	int ret;
 
 	(void)fd;
-	for (int i = 0; !ret && i < READ_MAX; i++)
+	do
 		ret = watch_read(s->watch);
+	while (!ret && now_ns() < until);
 	if (ret && ret != -EAGAIN)
 		lose_watch(s, genl_error());
 }
