@@ -62,7 +62,6 @@ static int apply_fork(struct pager *p, struct space *parent, const struct uffd_m
 
 	child->parent = parent->number;
 	child->forked = true;
-	child->read_us = p->read_us;
 	child->doubtful = parent->doubtful || (parent->moved_us && child->born_us - parent->moved_us < CROSSING_US);
 	p->fork_us = child->born_us;
 	if (space_copy_table(child, parent))
@@ -261,7 +260,6 @@ int event_drain(struct pager *p, struct space *s)
 			p->starved = true;
 			return 0;
 		}
-		p->read_us = pager_now_us();
 		n = read(s->uffd, msgs, sizeof(msgs));
 		if (n < 0 && errno == EINTR)
 			continue;

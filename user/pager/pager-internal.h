@@ -56,7 +56,6 @@ struct space {
 	bool unsure;			/* or may have been, but was lost */
 	uint64_t look_us, look_step_us;	/* when to look whether it lives, and the time between two looks */
 	uint64_t id;			/* of a forked child's userfaultfd; 0: not known */
-	uint64_t read_us;		/* no later than its fork event was read */
 	char name[48];			/* for the log: PID#NUMBER (NAME) */
 	struct pager_range *ranges;	/* sorted by start, not overlapping */
 	size_t n_ranges, max_ranges;
@@ -84,7 +83,7 @@ struct delayed_wake {
 
 /* a fork that was told before its event */
 struct early {
-	uint64_t id, time_us;
+	uint64_t id, told_us;
 	struct pager_process process;
 };
 
@@ -137,7 +136,7 @@ struct pager {
 	bool starved_logged, later_logged;
 	uint64_t later_us;		/* no fill before this time */
 	uint64_t later_step_us;
-	uint64_t begin_us, fault_us, watch_us, check_us, fork_us, read_us;
+	uint64_t begin_us, fault_us, watch_us, check_us, fork_us;
 	uint64_t step_pages;		/* size of the next background step */
 	struct pager_stats stats;
 };

@@ -183,11 +183,10 @@ void pager_told_begin(struct pager *p);
 void pager_told_end(struct pager *p);
 
 /*
- * A process was forked, and has inherited the userfaultfds with these ids. time_us: when it was, CLOCK_MONOTONIC. The
- * fork events, by which the pager gets these userfaultfds, may come before or after.
+ * A process was forked, and has inherited the userfaultfds with these ids. The fork events, by which the pager gets these
+ * userfaultfds, may come before or after.
  */
-void pager_told_fork(struct pager *p, const struct pager_process *child, const uint64_t *ids, size_t n_ids,
-		     uint64_t time_us);
+void pager_told_fork(struct pager *p, const struct pager_process *child, const uint64_t *ids, size_t n_ids);
 
 /* The process has left its address space. When nobody else uses that (CLONE_VM), it is not served any more. */
 void pager_told_exec(struct pager *p, pid_t pid);

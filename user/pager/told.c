@@ -6,8 +6,9 @@
  * others may share it (CLONE_VM, vfork()). What is told is the reason to look, and what the kernel then says of the
  * address space decides; for closing the userfaultfd of one that lives would cost its processes their lives.
  *
- * The kernel tells of a fork after its event was read, for the parent waits for that. An id may be used again once its
- * userfaultfd is gone, so a fork that was told earlier than the event was read is another one.
+ * The module tells of a fork when there is a child, and the parent waits for its event to be read before that. So what
+ * was told some time before the event is another fork, with the same id: that is used again when its userfaultfd is gone.
+ * For the same reason the last one told of a space is right.
  */
 #include <stdio.h>
 #include <string.h>
@@ -19,6 +20,8 @@
 #define LOOK_US		250000
 #define LOOK_MANY_US	1000000
 #define MANY_SPACES	100
+/* a fork that is told before its event cannot be told longer before */
+#define EARLY_US	1000000
 /* the first look at one whose process has left: on newer kernels that is told just before it happens */
 #define LEFT_US		1000
 /* looking may take so long before others have their turn, and then pauses */
@@ -100,38 +103,38 @@ void told_event(struct pager *p, struct space *child)
 	for (unsigned int i = 0; i < PAGER_EARLY; i++) {
 		struct early *e = &p->early[i];
 
-		if (e->id != child->id || e->time_us < child->read_us)
+		if (e->id != child->id)
 			continue;
-		assign_child(p, child, &e->process);
 		e->id = 0;
+		if (e->told_us + EARLY_US >= pager_now_us())
+			assign_child(p, child, &e->process);
 	}
 }
 
-static struct space *find_child(struct pager *p, uint64_t id, uint64_t time_us)
+static struct space *find_child(struct pager *p, uint64_t id)
 {
 	for (unsigned int i = 0; i < p->n_spaces; i++) {
 		struct space *s = p->spaces[i];
 
-		if (!s->dead && s->id == id && time_us >= s->read_us)
+		if (!s->dead && s->id == id)
 			return s;
 	}
 	return NULL;
 }
 
-void pager_told_fork(struct pager *p, const struct pager_process *child, const uint64_t *ids, size_t n_ids,
-		     uint64_t time_us)
+void pager_told_fork(struct pager *p, const struct pager_process *child, const uint64_t *ids, size_t n_ids)
 {
 	for (size_t i = 0; i < n_ids; i++) {
-		struct space *s = find_child(p, ids[i], time_us);
+		struct space *s = ids[i] ? find_child(p, ids[i]) : NULL;
 
-		if (!ids[i])
-			continue;
 		if (s) {
 			assign_child(p, s, child);
 			continue;
 		}
 		/* or somebody else's userfaultfd: the oldest one makes room, and is found out by asking if it has to be */
-		p->early[p->next_early] = (struct early){ .id = ids[i], .time_us = time_us, .process = *child };
+		p->early[p->next_early] = (struct early){
+			.id = ids[i], .told_us = pager_now_us(), .process = *child,
+		};
 		p->next_early = (p->next_early + 1) % PAGER_EARLY;
 	}
 }

@@ -87,7 +87,7 @@ static void forked(const struct session *s, const struct watch_event *e)
 	/* it may be over already, and its pid another one's: then it has the name of its parent, as it had at first */
 	if (session_process(e->child.pid, &child) || child.start_time != e->child.start_time)
 		child = (struct pager_process){ .pid = e->child.pid, .start_time = e->child.start_time };
-	pager_told_fork(s->pager, &child, e->child.uffds, e->child.n_uffds, e->time / 1000);
+	pager_told_fork(s->pager, &child, e->child.uffds, e->child.n_uffds);
 }
 
 static void lost(struct session *s, const struct watch_event *e)
