@@ -416,10 +416,7 @@ static int map_object(struct pager *p, struct object *o)
 	return register_map(p, o, map, o->pages);
 }
 
-/*
- * The own mapping covers the object as it was; a process may have made the object longer and mapped the rest. Mappings of
- * huge pages cannot grow; in a new one only the process itself reserves what is behind the old end.
- */
+/* the own mapping covers the object as it was; a process may have made the object longer and mapped the rest */
 static int grow_map(struct pager *p, struct object *o, uint64_t pages)
 {
 	void *map;
@@ -429,17 +426,9 @@ static int grow_map(struct pager *p, struct object *o, uint64_t pages)
 		o->pages = pages;
 		return map_object(p, o);
 	}
-	if (object_is_huge(o))
-		map = mmap(NULL, pages << o->shift, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, o->fd, 0);
-	else
-		map = mremap(o->map, o->map_pages << o->shift, pages << o->shift, MREMAP_MAYMOVE);
+	map = mremap(o->map, o->map_pages << o->shift, pages << o->shift, MREMAP_MAYMOVE);
 	if (map == MAP_FAILED)
 		return errno == ENOMEM ? PAGER_LATER : -errno;
-	if (object_is_huge(o)) {
-		madvise(map, pages << o->shift, MADV_DONTFORK);
-		madvise(map, pages << o->shift, MADV_DONTDUMP);
-		munmap(o->map, o->map_pages << o->shift);
-	}
 	o->map = map;
 	o->map_pages = pages;
 	rc = register_map(p, o, map, pages);
@@ -479,6 +468,9 @@ int object_zero(struct pager *p, struct object *o, uint64_t page, bool *done)
 	if (page >= o->map_pages) {
 		if (fstat(o->fd, &st) || page >= to_pages(o, (uint64_t)st.st_size))
 			return 0;	/* beyond the end: the thread gets its SIGBUS when it is woken */
+		/* a mapping of huge pages cannot grow, so none that is watched leads here: the table is wrong */
+		if (object_is_huge(o))
+			return 0;
 		rc = grow_map(p, o, to_pages(o, (uint64_t)st.st_size));
 		if (rc)
 			return rc;
@@ -500,9 +492,9 @@ int object_zero(struct pager *p, struct object *o, uint64_t page, bool *done)
 		case ENOMEM:
 		case ENOSPC:
 			/*
-			 * No huge page, and none reserved: this one was punched, or is behind the old end. Without us the
-			 * thread would get SIGBUS. It tries again until there is a page or we have gone; to wait for it
-			 * here would keep pages from coming in that can.
+			 * No huge page, and none reserved, for this one was punched. Without us the thread would get
+			 * SIGBUS. It tries again until there is a page or we have gone; to wait for it here would keep
+			 * pages from coming in that can.
 			 */
 			return object_is_huge(o) ? 0 : PAGER_LATER;
 		case EFAULT:

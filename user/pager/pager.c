@@ -80,16 +80,16 @@ static int open_userfaultfd(void)
 	return fd;
 }
 
-static int open_own(void)
+static int open_own(__u64 features)
 {
-	/* no features asked for: the answer tells all that the kernel has, those that the spaces need among them */
+	/* no features asked for: the answer tells all that the kernel has */
 	struct uffdio_api api = { .api = UFFD_API };
 	int fd = open_userfaultfd(), err;
 
 	if (fd < 0)
 		return -1;
 	err = ioctl(fd, UFFDIO_API, &api) ? errno : 0;
-	if (!err && (api.features & PAGER_SPACE_FEATURES) != PAGER_SPACE_FEATURES)
+	if (!err && (api.features & features) != features)
 		err = EOPNOTSUPP;
 	if (err) {
 		close(fd);
@@ -97,6 +97,15 @@ static int open_own(void)
 		return -1;
 	}
 	return fd;
+}
+
+bool pager_has_huge_pages(void)
+{
+	int fd = open_own(PAGER_HUGE_FEATURES);
+
+	if (fd >= 0)
+		close(fd);
+	return fd >= 0;
 }
 
 /* every watched address space is a descriptor, every fork one more */
@@ -148,7 +157,7 @@ struct pager *pager_new(const struct pager_config *config)
 		goto fail;
 
 	raise_descriptor_limit();
-	p->uffd = open_own();
+	p->uffd = open_own(PAGER_SPACE_FEATURES);
 	if (p->uffd < 0)
 		goto fail;
 	p->epoll = epoll_create1(EPOLL_CLOEXEC);

@@ -106,6 +106,9 @@ struct pager_stats {
 	uint64_t elapsed_us;		/* since pager_run() began */
 };
 
+/* whether this kernel's userfaultfd can do what objects with huge pages need */
+bool pager_has_huge_pages(void);
+
 /* NULL with errno set (ENOMEM; EPERM, ENOSYS: no userfaultfd for the pager's own mappings) */
 struct pager *pager_new(const struct pager_config *config);
 

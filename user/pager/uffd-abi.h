@@ -43,9 +43,12 @@ static_assert(sizeof(struct uffdio_writeprotect) == 24, "struct uffdio_writeprot
 static_assert(sizeof(struct uffdio_continue) == 32, "struct uffdio_continue");
 static_assert(offsetof(struct uffd_msg, arg.pagefault.feat.ptid) == 24, "thread id of a fault");
 
-/* what a watched address space must report; the pager's own mappings need only UFFD_FEATURE_MISSING_... */
+/* what a watched address space must report */
 #define PAGER_SPACE_FEATURES	((__u64)(UFFD_FEATURE_EVENT_FORK | UFFD_FEATURE_EVENT_REMAP | \
 					 UFFD_FEATURE_EVENT_REMOVE | UFFD_FEATURE_EVENT_UNMAP | \
 					 UFFD_FEATURE_MISSING_SHMEM | UFFD_FEATURE_THREAD_ID))
+
+/* what the pager's own mappings of objects with huge pages need: filling them, and asking what is there already */
+#define PAGER_HUGE_FEATURES	((__u64)(UFFD_FEATURE_MISSING_HUGETLBFS | UFFD_FEATURE_MINOR_HUGETLBFS))
 
 #endif
