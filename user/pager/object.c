@@ -732,7 +732,10 @@ static int overwrite_huge(struct pager *p, struct object *o)
 	return 0;
 }
 
-/* room for a huge page on its way, and zeros that are there already: UFFDIO_COPY may need a second one for a source that is not */
+/*
+ * Room for a huge page on its way, and one of zeros. All in memory now: where UFFDIO_COPY has to wait for its source, it
+ * takes a second huge page meanwhile, which may not be to be had.
+ */
 static int prepare_huge(struct pager *p, const struct object *o)
 {
 	const size_t size = page_bytes(o);

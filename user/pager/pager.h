@@ -117,7 +117,8 @@ void pager_free(struct pager *p);
 
 /*
  * An object of size bytes whose content is described by extents (copied; sorted by offset, not overlapping; what no
- * extent covers is a hole, or zeros in a huge page of which an extent covers another part). fd: the object, opened O_RDWR; the pager keeps a duplicate. name: for the log, copied.
+ * extent covers is a hole, or zeros in a huge page of which an extent covers another part). fd: the object, opened
+ * O_RDWR; the pager keeps a duplicate. name: for the log, copied.
  * What the object already holds is overwritten by the image where an extent covers it, before this returns (nobody
  * may have used the object yet); read errors and extents beyond the end of their file are errors.
  * Returns the object's number (0, 1, ...) or a negative errno.
