@@ -285,7 +285,7 @@ static int is_present(struct pager *p, struct object *o, uint64_t page)
 	return -EAGAIN;
 }
 
-/* newer kernels (6.12, not 6.1) answer EEXIST as well where there is no huge page to be had */
+/* newer kernels (7.3, not 6.12) answer EEXIST as well where there is no huge page to be had */
 static int true_error(struct pager *p, struct object *o, uint64_t page, int err)
 {
 	int present;
