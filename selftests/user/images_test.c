@@ -236,7 +236,13 @@ static void hugetlb_flags(struct world *w)
 {
 	hugetlb(w);
 	vma0(w)->flags |= 0x4000;
-	w->mappings[3].vma.flags &= ~0x54000000u;
+	w->mappings[3].vma.flags = 0x78040001;
+}
+
+static void hugetlb_second(struct world *w)
+{
+	hugetlb(w);
+	w->mappings[3].vma.flags = 0x40001;
 }
 
 static void hugetlb_offset(struct world *w)
@@ -747,7 +753,8 @@ static const struct eager_case eager_cases[] = {
 	{ "huge pages of 1 GiB", hugetlb_1g, NULL, "not of 2 MiB but of 1048576 KiB", false },
 	{ "huge pages of another kind", hugetlb_unknown, NULL, "huge pages 0x54000014 are not known", false },
 	{ "huge pages and a part of one", hugetlb_size, NULL, "whole huge pages", false },
-	{ "huge pages mapped as if they were none", hugetlb_flags, NULL, "not known", false },
+	{ "huge pages mapped as if they were others", hugetlb_flags, NULL, "not known", false },
+	{ "huge pages mapped with no size told", hugetlb_second, NULL, NULL, false },
 	{ "huge pages mapped from within one", hugetlb_offset, NULL, "not at a huge page", false },
 	{ "huge pages mapped beyond their end", hugetlb_beyond, NULL, "beyond its end", false },
 	{ "huge pages mapped privately", hugetlb_private, NULL, "huge pages privately", false },

@@ -215,14 +215,15 @@ static int add_mapping(struct plan_build *b, struct plan_object *o, const Criu__
 	return 0;
 }
 
-/* the flags that CRIU gives a mapping of this object */
+/* the flags that CRIU gives a mapping of this object; it forgets the size of huge pages in a second one behind the first */
 static bool flags_known(const struct plan_object *o, const Criu__Vma *vma)
 {
 	uint32_t flags = vma->flags & ~(MAP_TYPE | MAP_LOCKED | MAP_NORESERVE);
 
 	if (!plan_is_huge(o))
 		return !flags;
-	return (flags & ~MAP_HUGETLB) == (uint32_t)__builtin_ctzll(o->page_size) << MAP_HUGE_SHIFT;
+	flags &= ~MAP_HUGETLB;
+	return !flags || flags == (uint32_t)__builtin_ctzll(o->page_size) << MAP_HUGE_SHIFT;
 }
 
 /* what is not as CRIU writes a mapping of an object, shared or private */
