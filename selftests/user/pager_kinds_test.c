@@ -106,7 +106,7 @@ static void *look_through(void *arg)
 	return NULL;
 }
 
-/* the same pages at the same time through each; then one is moved and one unmapped, and the third knows nothing of it */
+/* the same pages at the same time through each; then one is moved and one unmapped, and the others know nothing of it */
 static int several(struct rig *rig, void *arg)
 {
 	struct test_object *o = &rig->objects[0];
@@ -322,6 +322,10 @@ static void test_empty_pool(void)
 	struct rig rig;
 	int rc;
 
+	if (huge_pages("Free") > 4 * POOL) {
+		tap_skip("an empty pool: this machine's is too large to be taken as a whole");
+		return;
+	}
 	rig_new(&rig, true);
 	rig.config.stream_chunk = PAGE;
 	rig_huge_object(&rig, 16, DENSE);
@@ -512,6 +516,7 @@ static bool borrow_huge_pages(long n, long *back)
 	*back = huge_pages("Total");
 	fprintf(f, "%ld\n", *back + n - have);
 	fclose(f);
+	tap_diag("vm.nr_hugepages is %ld for a moment, and was %ld", huge_pages("Total"), *back);
 	return huge_pages("Free") - huge_pages("Rsvd") >= n;
 }
 
