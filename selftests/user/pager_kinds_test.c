@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The pager on what is not plain shared memory: huge pages of hugetlbfs, private mappings, several mappings in one process. */
+/* The pager with huge pages of hugetlbfs, private mappings, and several mappings of one object in one process. */
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -106,7 +106,7 @@ static void *look_through(void *arg)
 	return NULL;
 }
 
-/* the same pages at the same time through each; then one is moved and one unmapped, and the others know nothing of it */
+/* the same pages at the same time through each; then one is moved, one unmapped, and the others know nothing of it */
 static int several(struct rig *rig, void *arg)
 {
 	struct test_object *o = &rig->objects[0];
