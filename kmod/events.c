@@ -7,8 +7,9 @@
  * where it is missing.
  *
  * Some things are known in part when they happen (where mremap() moves something is known when it returns). Their
- * place is reserved, and nobody is told what came later before it is filled. Whoever hangs in the middle of such a thing
- * does not hold up the others for long: its place counts as lost then, and what is known in the end gets a new one.
+ * place is reserved, and nobody is told what came later before it is filled. Whoever hangs in the middle of such a
+ * thing does not hold up the others for long: its place counts as lost then, and what is known in the end gets a new
+ * one.
  */
 #include <linux/log2.h>
 #include <linux/mm.h>
@@ -98,8 +99,8 @@ static bool put_event(struct sk_buff *skb, const struct memfdcr_event_ntf *e)
 }
 
 /*
- * Trying to put in what does not fit would be an error that the reader is told (ENOBUFS), but nothing is lost. A quarter
- * is left free: answers to what the reader asks meanwhile go into the same buffer, and are not tried again.
+ * Trying to put in what does not fit would be an error that the reader is told (ENOBUFS), but nothing is lost. A
+ * quarter is left free: answers to what the reader asks meanwhile go into the same buffer, and are not tried again.
  */
 static bool has_room(const struct sock *sk, const struct sk_buff *skb)
 {

@@ -254,8 +254,11 @@ static void job_work(struct work_struct *work)
 	job_put(job);
 }
 
-/* has a worker attach the member, and waits for it that long; consumes the reference to the address space */
-static int attach_by_worker(struct member *m, struct mm_struct *mm, bool newest, long patience)
+/*
+ * Has a worker attach the member, and waits for it so many jiffies, of which some may be left; consumes the reference to
+ * the address space.
+ */
+static int attach_by_worker(struct member *m, struct mm_struct *mm, bool newest, long *patience)
 {
 	struct attach_job *job = kzalloc(sizeof(*job), GFP_KERNEL_ACCOUNT);
 	long left;
@@ -273,8 +276,9 @@ static int attach_by_worker(struct member *m, struct mm_struct *mm, bool newest,
 	job->mm = mm;
 	job->newest = newest;
 	queue_work(workers, &job->work);
-	left = wait_for_completion_killable_timeout(&job->done, patience);
+	left = wait_for_completion_killable_timeout(&job->done, *patience);
 	err = left < 0 ? -EINTR : left ? job->err : -EBUSY;
+	*patience = max(left, 0L);
 	job_put(job);
 	return err;
 }
@@ -283,6 +287,7 @@ static int attach_by_worker(struct member *m, struct mm_struct *mm, bool newest,
 static int attach_own(struct member *m)
 {
 	struct mmu_notifier *mn = mmu_notifier_get(&notifier_ops, current->mm);
+	long patience = MAX_SCHEDULE_TIMEOUT;
 	int err;
 
 	if (!IS_ERR(mn)) {
@@ -293,7 +298,7 @@ static int attach_own(struct member *m)
 		return PTR_ERR(mn);
 	/* it has a signal pending, which workers have not. When it is killed it does not matter any more. */
 	mmget(current->mm);
-	err = attach_by_worker(m, current->mm, true, MAX_SCHEDULE_TIMEOUT);
+	err = attach_by_worker(m, current->mm, true, &patience);
 	return err == -EINTR ? 0 : err;
 }
 
@@ -388,7 +393,7 @@ static struct call *current_call(struct member *m, u8 command)
 	return found;
 }
 
-/* what the current thread calls begins to change or to copy the address space, with that locked: it has its place here */
+/* what the current thread calls begins to change or to copy the address space, with that locked: its place is here */
 static void call_begins(struct member *m, const struct memfdcr_event_ntf *event)
 {
 	struct call *call = kzalloc(sizeof(*call), GFP_NOWAIT | __GFP_NOWARN | __GFP_ACCOUNT);
@@ -443,8 +448,8 @@ static bool lies_in(unsigned long start, unsigned long end, u64 address, u64 len
 }
 
 /*
- * Whether the range goes because mremap() moves it, or something else to where it was: told by mremap-ntf alone. What is
- * cut off or replaced before is told by itself.
+ * Whether the range goes because mremap() moves it, or something else to where it was: told by mremap-ntf alone. What
+ * is cut off or replaced before is told by itself.
  */
 static bool is_moved(struct member *m, unsigned long start, unsigned long end)
 {
@@ -599,7 +604,7 @@ static bool leave(struct member *m, const struct memfdcr_event_ntf *unmap, struc
 		list_del(&m->of_watch);
 		m->watch->members--;
 		if (end) {
-			end->last = !m->watch->members;
+			end->last = m->watch->begun && !m->watch->members;
 			memfdcr_events_add(&m->watch->events, unmap);
 			memfdcr_events_add(&m->watch->events, end);
 		}
@@ -847,7 +852,8 @@ static const struct probe {
 	{ "__vma_adjust", space_may_grow, .newer = "vma_merge_extend" },
 };
 
-static struct kprobe kprobes[ARRAY_SIZE(probes)];
+static struct kprobe kprobes[ARRAY_SIZE(probes)], *registered[ARRAY_SIZE(probes)];
+static unsigned int n_registered;
 
 static void find_tracepoint(struct tracepoint *tp, void *data)
 {
@@ -858,18 +864,19 @@ static void find_tracepoint(struct tracepoint *tp, void *data)
 			hooks[i].tp = tp;
 }
 
-static void probes_unregister(unsigned int n)
+static void probes_unregister(void)
 {
-	while (n--)
-		if (kprobes[n].addr)
-			unregister_kprobe(&kprobes[n]);
+	unregister_kprobes(registered, n_registered);
+	n_registered = 0;
 }
 
-static bool has_newer(const struct probe *probe, unsigned int n)
+static bool is_registered(const char *symbol)
 {
-	while (probe->newer && n--)
-		if (!strcmp(probes[n].symbol, probe->newer))
-			return kprobes[n].addr;
+	unsigned int i;
+
+	for (i = 0; i < n_registered; i++)
+		if (!strcmp(registered[i]->symbol_name, symbol))
+			return true;
 	return false;
 }
 
@@ -879,14 +886,15 @@ static int probes_register(void)
 	int err;
 
 	for (i = 0; i < ARRAY_SIZE(probes); i++) {
-		kprobes[i] = (struct kprobe){ .symbol_name = probes[i].symbol, .pre_handler = probes[i].handler };
-		if (has_newer(&probes[i], i))
+		if (probes[i].newer && is_registered(probes[i].newer))
 			continue;
+		/* a probe keeps state of its last registration: each begins afresh */
+		kprobes[i] = (struct kprobe){ .symbol_name = probes[i].symbol, .pre_handler = probes[i].handler };
 		err = register_kprobe(&kprobes[i]);
-		if (err == -ENOENT && probes[i].may_lack) {
-			kprobes[i].addr = NULL;
-		} else if (err) {
-			probes_unregister(i);
+		if (!err) {
+			registered[n_registered++] = &kprobes[i];
+		} else if (err != -ENOENT || !probes[i].may_lack) {
+			probes_unregister();
 			return err;
 		}
 	}
@@ -937,7 +945,7 @@ int memfdcr_members_hook(void)
 	return 0;
 
 err_tracepoints:
-	probes_unregister(ARRAY_SIZE(probes));
+	probes_unregister();
 err_probes:
 	memfdcr_worker_put();
 	return err;
@@ -952,19 +960,16 @@ void memfdcr_members_unhook(void)
 {
 	tracepoints_unregister(ARRAY_SIZE(hooks));
 	tracepoint_synchronize_unregister();
-	probes_unregister(ARRAY_SIZE(probes));
+	probes_unregister();
 	memfdcr_worker_put();
 }
 
-/* how long a request may wait for somebody's address space: other families wait for it */
-#define ATTACH_PATIENCE msecs_to_jiffies(100)
-
 /* the address space that the process has now; one that it gets by execve() meanwhile, it attaches itself */
-static int attach_now(struct member *m, struct task_struct *process)
+static int attach_now(struct member *m, struct task_struct *process, long *patience)
 {
 	struct mm_struct *mm = memfdcr_process_mm(process);
 
-	return mm ? attach_by_worker(m, mm, false, ATTACH_PATIENCE) : 0;
+	return mm ? attach_by_worker(m, mm, false, patience) : 0;
 }
 
 /**
@@ -972,11 +977,14 @@ static int attach_now(struct member *m, struct task_struct *process)
  * @w: the watch
  * @process: thread group leader; the caller has a reference
  * @reach: whatever belongs to this user namespace or to one below may be watched
+ * @patience: how many jiffies to wait for its memory to be unlocked; result: how many are left
  *
  * Context: process context; sleeps. The hooks are in place.
- * Return: 0; -EEXIST it is a member; -ESRCH it has exited; -EBUSY its memory is locked for long; -ENOMEM.
+ * Return: 0; -EEXIST it is a member; -ESRCH it has exited; -EPERM it may not be watched any more; -EBUSY its memory is
+ * locked for long; -ENOMEM; -EINTR killed.
  */
-int memfdcr_members_add(struct memfdcr_watch *w, struct task_struct *process, struct user_namespace *reach)
+int memfdcr_members_add(struct memfdcr_watch *w, struct task_struct *process, struct user_namespace *reach,
+			long *patience)
 {
 	struct member *m = member_new(w, process, reach, GFP_KERNEL_ACCOUNT);
 	int err;
@@ -988,10 +996,30 @@ int memfdcr_members_add(struct memfdcr_watch *w, struct task_struct *process, st
 		member_put(m);
 		return err;
 	}
-	err = attach_now(m, process);
+	/* execve() of a program that may not be watched: if not here, it is seen by its hook, which finds the member now */
+	err = is_in_reach(m, process) ? attach_now(m, process, patience) : -EPERM;
 	if (err && leave(m, NULL, NULL))
 		expel(m);
 	return err;
+}
+
+/**
+ * memfdcr_members_begin() - all who are to be watched are members now, or will be by themselves
+ * @w: the watch
+ *
+ * Context: any.
+ * Return: whether there are any.
+ */
+bool memfdcr_members_begin(struct memfdcr_watch *w)
+{
+	unsigned long flags;
+	bool any;
+
+	raw_spin_lock_irqsave(&lock, flags);
+	w->begun = true;
+	any = w->members;
+	raw_spin_unlock_irqrestore(&lock, flags);
+	return any;
 }
 
 /* one member of a watch, out of the table, with the table's reference; NULL: there is none */

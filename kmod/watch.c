@@ -30,6 +30,8 @@
 #define LIMIT_PRESET	4096
 /* of one user */
 #define MAX_WATCHES	128
+/* how long a request may wait for the address spaces of others, all together: other families wait for it */
+#define PATIENCE	msecs_to_jiffies(200)
 /* looks for processes that were forked while the tree was looked through */
 #define MAX_PASSES	16
 
@@ -124,14 +126,14 @@ static void watch_end(struct memfdcr_watch *w)
 }
 
 /* 0 or a negative errno, as memfdcr_members_add() has it; -EPERM */
-static int add_process(struct memfdcr_watch *w, struct memfdcr_walk *walk, struct task_struct *process)
+static int add_process(struct memfdcr_watch *w, struct memfdcr_walk *walk, struct task_struct *process, long *patience)
 {
 	struct user_namespace *reach = memfdcr_access_reach(&walk->access, process);
 	int err;
 
 	if (!reach)
 		return -EPERM;
-	err = memfdcr_members_add(w, process, reach);
+	err = memfdcr_members_add(w, process, reach, patience);
 	put_user_ns(reach);
 	return err;
 }
@@ -144,6 +146,7 @@ static int add_processes(struct memfdcr_watch *w, struct memfdcr_walk *walk, str
 {
 	struct task_struct *process;
 	unsigned int pass, added = 1;
+	long patience = PATIENCE;
 	int err = 0;
 
 	for (pass = 0; !err && added && pass < MAX_PASSES; pass++) {
@@ -152,7 +155,7 @@ static int add_processes(struct memfdcr_watch *w, struct memfdcr_walk *walk, str
 		while (!err && (process = memfdcr_walk_any(walk))) {
 			if (IS_ERR(process))
 				return PTR_ERR(process);
-			err = add_process(w, walk, process);
+			err = add_process(w, walk, process, &patience);
 			put_task_struct(process);
 			added += !err;
 			if (err == -EEXIST || err == -ESRCH)
@@ -166,7 +169,7 @@ static int add_processes(struct memfdcr_watch *w, struct memfdcr_walk *walk, str
 	} else if (!err && added) {
 		NL_SET_ERR_MSG(extack, "the tree grows faster than it can be looked through, try again");
 		err = -EBUSY;
-	} else if (!err && !READ_ONCE(w->members)) {
+	} else if (!err && !memfdcr_members_begin(w)) {
 		NL_SET_ERR_MSG(extack, "the process has exited");
 		err = -ESRCH;
 	}
@@ -286,8 +289,7 @@ int memfdcr_watch_stop(struct sk_buff *skb, struct genl_info *info)
 	if (mutex_lock_killable(&lock))
 		return -EINTR;
 	list_for_each_entry(w, &watches, node) {
-		if (w->events.watch != nla_get_u32(attr) || w->events.portid != info->snd_portid ||
-		    w->events.net != genl_info_net(info))
+		if (w->events.watch != nla_get_u32(attr) || w->events.sk != NETLINK_CB(skb).sk)
 			continue;
 		watch_end(w);
 		err = 0;
@@ -306,6 +308,9 @@ static int socket_closed(struct notifier_block *nb, unsigned long state, void *d
 	struct memfdcr_watch *w, *next;
 
 	if (state != NETLINK_URELEASE || closed->protocol != NETLINK_GENERIC)
+		return NOTIFY_DONE;
+	/* one of its own would be there: nobody starts any with a socket that is being closed */
+	if (list_empty(&watches))
 		return NOTIFY_DONE;
 	mutex_lock(&lock);
 	list_for_each_entry_safe(w, next, &watches, node)

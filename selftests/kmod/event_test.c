@@ -586,8 +586,11 @@ static int watches_unreadable(void *arg)
 	}
 	if (write(line, "\n", 1) != 1 || !read_all(&r) || faults(&r))
 		return 82;
-	t = next_of(&r, &at, EXEC, pid);
-	if (!t || !(t->has & HAS(WATCH_HIDDEN)) || !A(t, LAST)) {
+	/* the shell's own may have been told, too */
+	do
+		t = next_of(&r, &at, EXEC, pid);
+	while (t && !A(t, LAST));
+	if (!t || !(t->has & HAS(WATCH_HIDDEN)) || at != r.n) {
 		print(&r);
 		return 83;
 	}
