@@ -44,7 +44,8 @@ static bool put_fork(struct sk_buff *skb, const struct memfdcr_event_ntf *e)
 
 	if (nla_put_u32(skb, MEMFDCR_A_WATCH_CHILD, e->child.pid) ||
 	    put_u64(skb, MEMFDCR_A_WATCH_START_TIME, e->child.start_time) ||
-	    (e->child.same_memory && nla_put_flag(skb, MEMFDCR_A_WATCH_SAME_MEMORY)))
+	    (e->child.same_memory && nla_put_flag(skb, MEMFDCR_A_WATCH_SAME_MEMORY)) ||
+	    (e->child.hidden && nla_put_flag(skb, MEMFDCR_A_WATCH_HIDDEN)))
 		return true;
 	for (i = 0; i < e->child.n_uffds; i++)
 		if (put_u64(skb, MEMFDCR_A_WATCH_UFFD_ID, e->child.uffd[i]))

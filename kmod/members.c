@@ -69,11 +69,13 @@ struct space {
  * @gone: not in the table any more
  * @pid: in the watch's pid namespace
  * @reach: whatever belongs to this user namespace or to one below may be watched; with a reference
- * @space_lock: @space, and whether it is among its members
+ * @space_lock: @space, and whether it is among its members; @again_mm
  * @in_space: among the members of @space
  * @space: its address space; NULL: none yet, or gone
  * @attach: work that gets a new address space its notifier
  * @attaching: it is pending
+ * @again: work that tries again to get one its notifier, after there was no memory for that
+ * @again_mm: that address space, with a reference to it but not to what is mapped there; NULL: none
  * @calls: mremap() and fork() calls under way
  * @rcu: for the end
  */
@@ -91,6 +93,8 @@ struct member {
 	struct space *space;
 	struct callback_head attach;
 	bool attaching;
+	struct delayed_work again;
+	struct mm_struct *again_mm;
 	struct list_head calls;
 	struct rcu_head rcu;
 };
@@ -255,8 +259,8 @@ static void job_work(struct work_struct *work)
 }
 
 /*
- * Has a worker attach the member, and waits for it so many jiffies, of which some may be left; consumes the reference to
- * the address space.
+ * Has a worker attach the member, and waits for it so many jiffies, of which some may be left; consumes the reference
+ * to the address space.
  */
 static int attach_by_worker(struct member *m, struct mm_struct *mm, bool newest, long *patience)
 {
@@ -302,6 +306,76 @@ static int attach_own(struct member *m)
 	return err == -EINTR ? 0 : err;
 }
 
+/* how long to wait for memory */
+#define AGAIN (HZ / 10)
+
+/* -EAGAIN: not yet */
+static int attach_again(struct member *m, struct mm_struct *mm)
+{
+	struct mmu_notifier *mn;
+
+	if (READ_ONCE(m->gone) || !mmget_not_zero(mm))
+		return 0;
+	mn = mmu_notifier_get(&notifier_ops, mm);
+	if (!IS_ERR(mn)) {
+		attach(m, mn, false);
+		/* whatever has happened there until now */
+		memfdcr_events_lose(&m->watch->events);
+	}
+	mmput(mm);
+	return IS_ERR(mn) ? -EAGAIN : 0;
+}
+
+/* puts the work on its way with a reference; it may be already, with its own */
+static void again_soon(struct member *m)
+{
+	refcount_inc(&m->refs);
+	if (!queue_delayed_work(workers, &m->again, AGAIN))
+		member_put(m);
+}
+
+/* exchanges the address space that is waited for, with its reference */
+static struct mm_struct *set_again_mm(struct member *m, struct mm_struct *mm)
+{
+	struct mm_struct *old;
+
+	spin_lock(&m->space_lock);
+	old = m->again_mm;
+	m->again_mm = mm;
+	spin_unlock(&m->space_lock);
+	return old;
+}
+
+static void again_work(struct work_struct *work)
+{
+	struct member *m = container_of(to_delayed_work(work), struct member, again);
+	struct mm_struct *mm = set_again_mm(m, NULL);
+
+	if (mm && attach_again(m, mm)) {
+		mm = set_again_mm(m, mm);
+		/* the process has got another one meanwhile: that one, then */
+		if (mm)
+			mm = set_again_mm(m, mm);
+		again_soon(m);
+	}
+	if (mm)
+		mmdrop(mm);
+	member_put(m);
+}
+
+/* the current process's new address space has no notifier yet: until it has, nobody knows what happens there */
+static void lose_sight(struct member *m)
+{
+	struct mm_struct *old;
+
+	memfdcr_events_lose(&m->watch->events);
+	mmgrab(current->mm);
+	old = set_again_mm(m, current->mm);
+	if (old)
+		mmdrop(old);
+	again_soon(m);
+}
+
 /* in the process itself, before it returns to user mode with a new address space */
 static void attach_work(struct callback_head *work)
 {
@@ -310,7 +384,7 @@ static void attach_work(struct callback_head *work)
 	smp_store_release(&m->attaching, false);
 	/* not while it exits */
 	if (current->mm && !READ_ONCE(m->gone) && attach_own(m))
-		memfdcr_events_lose(&m->watch->events);
+		lose_sight(m);
 	member_put(m);
 	module_put(THIS_MODULE);
 }
@@ -554,6 +628,7 @@ static struct member *member_new(struct memfdcr_watch *w, struct task_struct *pr
 	m->reach = get_user_ns(reach);
 	spin_lock_init(&m->space_lock);
 	INIT_LIST_HEAD(&m->calls);
+	INIT_DELAYED_WORK(&m->again, again_work);
 	return m;
 }
 
@@ -678,6 +753,10 @@ static void on_fork(void *data, struct task_struct *parent, struct task_struct *
 		event.child.pid = task_tgid_nr_ns(child, m->watch->ns);
 		event.child.start_time = div_u64(child->start_boottime, NSEC_PER_SEC / USER_HZ);
 		event.child.same_memory = child->mm && child->mm == parent->mm;
+		new = NULL;
+		if (m->watch->tree)
+			new = member_new(m->watch, child, m->reach, GFP_NOWAIT | __GFP_NOWARN | __GFP_ACCOUNT);
+		event.child.hidden = m->watch->tree && !new;
 		event.child.n_uffds = max(n, 0);
 		memcpy(event.child.uffd, uffds, max(n, 0) * sizeof(*uffds));
 		call = current_call(m, MEMFDCR_CMD_FORK_NTF);
@@ -689,13 +768,8 @@ static void on_fork(void *data, struct task_struct *parent, struct task_struct *
 		}
 		if (n < 0)
 			memfdcr_events_lose(&m->watch->events);
-		if (!m->watch->tree)
+		if (!new)
 			continue;
-		new = member_new(m->watch, child, m->reach, GFP_NOWAIT | __GFP_NOWARN | __GFP_ACCOUNT);
-		if (!new) {
-			memfdcr_events_lose(&m->watch->events);
-			continue;
-		}
 		if (enter(new, child))
 			member_put(new);
 		else
@@ -996,7 +1070,7 @@ int memfdcr_members_add(struct memfdcr_watch *w, struct task_struct *process, st
 		member_put(m);
 		return err;
 	}
-	/* execve() of a program that may not be watched: if not here, it is seen by its hook, which finds the member now */
+	/* execve() of a program that may not be watched: either it is seen here, or its hook finds the member */
 	err = is_in_reach(m, process) ? attach_now(m, process, patience) : -EPERM;
 	if (err && leave(m, NULL, NULL))
 		expel(m);

@@ -14,6 +14,7 @@
 #include <linux/sched.h>
 #include <linux/sched/task.h>
 #include <linux/slab.h>
+#include <linux/stringify.h>
 #include <linux/user_namespace.h>
 #include <linux/workqueue.h>
 #include <net/genetlink.h>
@@ -126,7 +127,8 @@ static void watch_end(struct memfdcr_watch *w)
 }
 
 /* 0 or a negative errno, as memfdcr_members_add() has it; -EPERM */
-static int add_process(struct memfdcr_watch *w, struct memfdcr_walk *walk, struct task_struct *process, long *patience)
+static int add_process(struct memfdcr_watch *w, struct memfdcr_walk *walk, struct task_struct *process,
+		       long *patience)
 {
 	struct user_namespace *reach = memfdcr_access_reach(&walk->access, process);
 	int err;
@@ -209,7 +211,7 @@ static int start_locked(struct sk_buff *skb, struct genl_info *info, struct memf
 	int err = 0;
 
 	if (has_too_many(current_uid())) {
-		GENL_SET_ERR_MSG(info, "this user has 128 watches, and no more are allowed");
+		GENL_SET_ERR_MSG(info, "this user has " __stringify(MAX_WATCHES) " watches, and no more are allowed");
 		return -EUSERS;
 	}
 	if (!hooked)
@@ -241,8 +243,8 @@ static int start_locked(struct sk_buff *skb, struct genl_info *info, struct memf
  * @info: the request
  *
  * Context: process context of the sender; sleeps.
- * Return: 0; -EINVAL not one of pid and tree; -ESRCH no such process; -EPERM not allowed; -EBUSY not now; -EUSERS too many
- * watches; -EOPNOTSUPP not on this kernel; -ENODEV the module is being unloaded; -ENOMEM; -EINTR killed.
+ * Return: 0; -EINVAL not one of pid and tree; -ESRCH no such process; -EPERM not allowed; -EBUSY not now; -EUSERS too
+ * many watches; -EOPNOTSUPP not on this kernel; -ENODEV the module is being unloaded; -ENOMEM; -EINTR killed.
  */
 int memfdcr_watch_start(struct sk_buff *skb, struct genl_info *info)
 {
