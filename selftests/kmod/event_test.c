@@ -462,11 +462,12 @@ TEST_F_TIMEOUT(event, moved_by_userfaultfd, 120)
 	EXPECT_EQ(0, process_end(pid, PATIENCE));
 	self->pid = 0;
 	END_WELL(&self->r);
-	/* page by page, or all at once */
+	/* page by page, or all at once, and again when the kernel has to try again */
 	while ((t = next_there(&self->r, &at, pid))) {
 		EXPECT_EQ(MEMFDCR_CAUSE_DROPPED, A(t, CAUSE));
-		EXPECT_EQ(next, A(t, START)) print(&self->r);
-		next = A(t, END);
+		EXPECT_GE(next, A(t, START)) print(&self->r);
+		if (A(t, END) > next)
+			next = A(t, END);
 	}
 	EXPECT_EQ((uint64_t)PLACE(2), next);
 }
