@@ -171,7 +171,10 @@ static void lose_in_place(struct memfdcr_queued *place)
 	place->place = MEMFDCR_PLACE_FILLED;
 }
 
-/* the oldest event, if it can be told: its place stays taken until told(). Otherwise *open: it is waited for. */
+/*
+ * The oldest event, if it can be told: its place stays taken until told(). Otherwise, if *open, it is waited for, as
+ * long as there is patience.
+ */
 static bool next_event(struct memfdcr_events *q, struct memfdcr_event_ntf *e, bool *open)
 {
 	struct memfdcr_queued *oldest;
@@ -186,6 +189,9 @@ static bool next_event(struct memfdcr_events *q, struct memfdcr_event_ntf *e, bo
 		push_lost(q);
 	if (q->tail != q->head) {
 		oldest = at(q, q->tail);
+		if (oldest->place == MEMFDCR_PLACE_OPEN &&
+		    ktime_get_ns() - oldest->event.time >= jiffies_to_nsecs(PATIENCE))
+			lose_in_place(oldest);
 		found = oldest->place == MEMFDCR_PLACE_FILLED;
 		*open = !found;
 		if (found)
@@ -247,19 +253,10 @@ static void wake(struct memfdcr_events *q)
 		queue_delayed_work(workers, &q->deliver, 0);
 }
 
-/* the oldest place has been waited for, if it is still the same one */
+/* the oldest place may have been waited for */
 static void hurry(struct work_struct *work)
 {
-	struct memfdcr_events *q = container_of(to_delayed_work(work), struct memfdcr_events, hurry);
-	struct memfdcr_queued *oldest;
-
-	raw_spin_lock_irq(&q->lock);
-	oldest = at(q, q->tail);
-	if (q->tail != q->head && oldest->place == MEMFDCR_PLACE_OPEN &&
-	    ktime_get_ns() - oldest->event.time >= jiffies_to_nsecs(PATIENCE))
-		lose_in_place(oldest);
-	raw_spin_unlock_irq(&q->lock);
-	wake(q);
+	wake(container_of(to_delayed_work(work), struct memfdcr_events, hurry));
 }
 
 /**
