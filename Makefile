@@ -25,7 +25,7 @@ help:
 	@echo 'make check         run every test; ends with "N passed, N failed"'
 	@echo 'make check-debug   run the tests of the module on a kernel that looks at itself'
 	@echo 'make check-host    run those that need no virtual machine'
-	@echo 'make bench         measure the dump against /proc (in a virtual machine), and the pager (here)'
+	@echo 'make bench         measure the dump against /proc and what a watch costs (in virtual machines), and the pager (here)'
 	@echo 'make clean         remove what was built'
 
 user:

@@ -7,8 +7,9 @@
  * where it is missing.
  *
  * Some things are known in part when they happen (where mremap() moves something is known when it returns). Their
- * place is reserved, and nobody is told what came later before it is filled. Whoever hangs in the middle of such a thing
- * does not hold up the others for long: its place counts as lost then, and what is known in the end gets a new one.
+ * place is reserved, and nobody is told what came later before it is filled. Whoever hangs in the middle of such a
+ * thing does not hold up the others for long: its place counts as lost then, and what is known in the end gets a new
+ * one.
  */
 #include <linux/log2.h>
 #include <linux/mm.h>
@@ -43,7 +44,8 @@ static bool put_fork(struct sk_buff *skb, const struct memfdcr_event_ntf *e)
 
 	if (nla_put_u32(skb, MEMFDCR_A_WATCH_CHILD, e->child.pid) ||
 	    put_u64(skb, MEMFDCR_A_WATCH_START_TIME, e->child.start_time) ||
-	    (e->child.same_memory && nla_put_flag(skb, MEMFDCR_A_WATCH_SAME_MEMORY)))
+	    (e->child.same_memory && nla_put_flag(skb, MEMFDCR_A_WATCH_SAME_MEMORY)) ||
+	    (e->child.hidden && nla_put_flag(skb, MEMFDCR_A_WATCH_HIDDEN)))
 		return true;
 	for (i = 0; i < e->child.n_uffds; i++)
 		if (put_u64(skb, MEMFDCR_A_WATCH_UFFD_ID, e->child.uffd[i]))
@@ -98,8 +100,8 @@ static bool put_event(struct sk_buff *skb, const struct memfdcr_event_ntf *e)
 }
 
 /*
- * Trying to put in what does not fit would be an error that the reader is told (ENOBUFS), but nothing is lost. A quarter
- * is left free: answers to what the reader asks meanwhile go into the same buffer, and are not tried again.
+ * Trying to put in what does not fit would be an error that the reader is told (ENOBUFS), but nothing is lost. A
+ * quarter is left free: answers to what the reader asks meanwhile go into the same buffer, and are not tried again.
  */
 static bool has_room(const struct sock *sk, const struct sk_buff *skb)
 {
@@ -169,7 +171,10 @@ static void lose_in_place(struct memfdcr_queued *place)
 	place->place = MEMFDCR_PLACE_FILLED;
 }
 
-/* the oldest event, if it can be told: its place stays taken until told(). Otherwise *open: it is waited for. */
+/*
+ * The oldest event, if it can be told: its place stays taken until told(). Otherwise, if *open, it is waited for, as
+ * long as there is patience.
+ */
 static bool next_event(struct memfdcr_events *q, struct memfdcr_event_ntf *e, bool *open)
 {
 	struct memfdcr_queued *oldest;
@@ -184,6 +189,9 @@ static bool next_event(struct memfdcr_events *q, struct memfdcr_event_ntf *e, bo
 		push_lost(q);
 	if (q->tail != q->head) {
 		oldest = at(q, q->tail);
+		if (oldest->place == MEMFDCR_PLACE_OPEN &&
+		    ktime_get_ns() - oldest->event.time >= jiffies_to_nsecs(PATIENCE))
+			lose_in_place(oldest);
 		found = oldest->place == MEMFDCR_PLACE_FILLED;
 		*open = !found;
 		if (found)
@@ -245,19 +253,10 @@ static void wake(struct memfdcr_events *q)
 		queue_delayed_work(workers, &q->deliver, 0);
 }
 
-/* the oldest place has been waited for, if it is still the same one */
+/* the oldest place may have been waited for */
 static void hurry(struct work_struct *work)
 {
-	struct memfdcr_events *q = container_of(to_delayed_work(work), struct memfdcr_events, hurry);
-	struct memfdcr_queued *oldest;
-
-	raw_spin_lock_irq(&q->lock);
-	oldest = at(q, q->tail);
-	if (q->tail != q->head && oldest->place == MEMFDCR_PLACE_OPEN &&
-	    ktime_get_ns() - oldest->event.time >= jiffies_to_nsecs(PATIENCE))
-		lose_in_place(oldest);
-	raw_spin_unlock_irq(&q->lock);
-	wake(q);
+	wake(container_of(to_delayed_work(work), struct memfdcr_events, hurry));
 }
 
 /**

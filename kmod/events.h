@@ -33,7 +33,7 @@ struct memfdcr_event_ntf {
 		struct {
 			pid_t pid;
 			u16 n_uffds;
-			bool same_memory;
+			bool same_memory, hidden;
 			u64 start_time;
 			u64 uffd[MEMFDCR_EVENT_UFFDS];
 		} child;

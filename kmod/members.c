@@ -69,11 +69,13 @@ struct space {
  * @gone: not in the table any more
  * @pid: in the watch's pid namespace
  * @reach: whatever belongs to this user namespace or to one below may be watched; with a reference
- * @space_lock: @space, and whether it is among its members
+ * @space_lock: @space, and whether it is among its members; @again_mm
  * @in_space: among the members of @space
  * @space: its address space; NULL: none yet, or gone
  * @attach: work that gets a new address space its notifier
  * @attaching: it is pending
+ * @again: work that tries again to get one its notifier, after there was no memory for that
+ * @again_mm: that address space, with a reference to it but not to what is mapped there; NULL: none
  * @calls: mremap() and fork() calls under way
  * @rcu: for the end
  */
@@ -91,6 +93,8 @@ struct member {
 	struct space *space;
 	struct callback_head attach;
 	bool attaching;
+	struct delayed_work again;
+	struct mm_struct *again_mm;
 	struct list_head calls;
 	struct rcu_head rcu;
 };
@@ -254,8 +258,11 @@ static void job_work(struct work_struct *work)
 	job_put(job);
 }
 
-/* has a worker attach the member, and waits for it that long; consumes the reference to the address space */
-static int attach_by_worker(struct member *m, struct mm_struct *mm, bool newest, long patience)
+/*
+ * Has a worker attach the member, and waits for it so many jiffies, of which some may be left; consumes the reference
+ * to the address space.
+ */
+static int attach_by_worker(struct member *m, struct mm_struct *mm, bool newest, long *patience)
 {
 	struct attach_job *job = kzalloc(sizeof(*job), GFP_KERNEL_ACCOUNT);
 	long left;
@@ -273,8 +280,9 @@ static int attach_by_worker(struct member *m, struct mm_struct *mm, bool newest,
 	job->mm = mm;
 	job->newest = newest;
 	queue_work(workers, &job->work);
-	left = wait_for_completion_killable_timeout(&job->done, patience);
+	left = wait_for_completion_killable_timeout(&job->done, *patience);
 	err = left < 0 ? -EINTR : left ? job->err : -EBUSY;
+	*patience = max(left, 0L);
 	job_put(job);
 	return err;
 }
@@ -283,6 +291,7 @@ static int attach_by_worker(struct member *m, struct mm_struct *mm, bool newest,
 static int attach_own(struct member *m)
 {
 	struct mmu_notifier *mn = mmu_notifier_get(&notifier_ops, current->mm);
+	long patience = MAX_SCHEDULE_TIMEOUT;
 	int err;
 
 	if (!IS_ERR(mn)) {
@@ -293,8 +302,78 @@ static int attach_own(struct member *m)
 		return PTR_ERR(mn);
 	/* it has a signal pending, which workers have not. When it is killed it does not matter any more. */
 	mmget(current->mm);
-	err = attach_by_worker(m, current->mm, true, MAX_SCHEDULE_TIMEOUT);
+	err = attach_by_worker(m, current->mm, true, &patience);
 	return err == -EINTR ? 0 : err;
+}
+
+/* how long to wait for memory */
+#define AGAIN (HZ / 10)
+
+/* -EAGAIN: not yet */
+static int attach_again(struct member *m, struct mm_struct *mm)
+{
+	struct mmu_notifier *mn;
+
+	if (READ_ONCE(m->gone) || !mmget_not_zero(mm))
+		return 0;
+	mn = mmu_notifier_get(&notifier_ops, mm);
+	if (!IS_ERR(mn)) {
+		attach(m, mn, false);
+		/* whatever has happened there until now */
+		memfdcr_events_lose(&m->watch->events);
+	}
+	mmput(mm);
+	return IS_ERR(mn) ? -EAGAIN : 0;
+}
+
+/* puts the work on its way with a reference; it may be already, with its own */
+static void again_soon(struct member *m)
+{
+	refcount_inc(&m->refs);
+	if (!queue_delayed_work(workers, &m->again, AGAIN))
+		member_put(m);
+}
+
+/* exchanges the address space that is waited for, with its reference */
+static struct mm_struct *set_again_mm(struct member *m, struct mm_struct *mm)
+{
+	struct mm_struct *old;
+
+	spin_lock(&m->space_lock);
+	old = m->again_mm;
+	m->again_mm = mm;
+	spin_unlock(&m->space_lock);
+	return old;
+}
+
+static void again_work(struct work_struct *work)
+{
+	struct member *m = container_of(to_delayed_work(work), struct member, again);
+	struct mm_struct *mm = set_again_mm(m, NULL);
+
+	if (mm && attach_again(m, mm)) {
+		mm = set_again_mm(m, mm);
+		/* the process has got another one meanwhile: that one, then */
+		if (mm)
+			mm = set_again_mm(m, mm);
+		again_soon(m);
+	}
+	if (mm)
+		mmdrop(mm);
+	member_put(m);
+}
+
+/* the current process's new address space has no notifier yet: until it has, nobody knows what happens there */
+static void lose_sight(struct member *m)
+{
+	struct mm_struct *old;
+
+	memfdcr_events_lose(&m->watch->events);
+	mmgrab(current->mm);
+	old = set_again_mm(m, current->mm);
+	if (old)
+		mmdrop(old);
+	again_soon(m);
 }
 
 /* in the process itself, before it returns to user mode with a new address space */
@@ -305,7 +384,7 @@ static void attach_work(struct callback_head *work)
 	smp_store_release(&m->attaching, false);
 	/* not while it exits */
 	if (current->mm && !READ_ONCE(m->gone) && attach_own(m))
-		memfdcr_events_lose(&m->watch->events);
+		lose_sight(m);
 	member_put(m);
 	module_put(THIS_MODULE);
 }
@@ -388,7 +467,7 @@ static struct call *current_call(struct member *m, u8 command)
 	return found;
 }
 
-/* what the current thread calls begins to change or to copy the address space, with that locked: it has its place here */
+/* what the current thread calls begins to change or to copy the address space, with that locked: its place is here */
 static void call_begins(struct member *m, const struct memfdcr_event_ntf *event)
 {
 	struct call *call = kzalloc(sizeof(*call), GFP_NOWAIT | __GFP_NOWARN | __GFP_ACCOUNT);
@@ -443,8 +522,8 @@ static bool lies_in(unsigned long start, unsigned long end, u64 address, u64 len
 }
 
 /*
- * Whether the range goes because mremap() moves it, or something else to where it was: told by mremap-ntf alone. What is
- * cut off or replaced before is told by itself.
+ * Whether the range goes because mremap() moves it, or something else to where it was: told by mremap-ntf alone. What
+ * is cut off or replaced before is told by itself.
  */
 static bool is_moved(struct member *m, unsigned long start, unsigned long end)
 {
@@ -549,6 +628,7 @@ static struct member *member_new(struct memfdcr_watch *w, struct task_struct *pr
 	m->reach = get_user_ns(reach);
 	spin_lock_init(&m->space_lock);
 	INIT_LIST_HEAD(&m->calls);
+	INIT_DELAYED_WORK(&m->again, again_work);
 	return m;
 }
 
@@ -599,7 +679,7 @@ static bool leave(struct member *m, const struct memfdcr_event_ntf *unmap, struc
 		list_del(&m->of_watch);
 		m->watch->members--;
 		if (end) {
-			end->last = !m->watch->members;
+			end->last = m->watch->begun && !m->watch->members;
 			memfdcr_events_add(&m->watch->events, unmap);
 			memfdcr_events_add(&m->watch->events, end);
 		}
@@ -673,6 +753,10 @@ static void on_fork(void *data, struct task_struct *parent, struct task_struct *
 		event.child.pid = task_tgid_nr_ns(child, m->watch->ns);
 		event.child.start_time = div_u64(child->start_boottime, NSEC_PER_SEC / USER_HZ);
 		event.child.same_memory = child->mm && child->mm == parent->mm;
+		new = NULL;
+		if (m->watch->tree)
+			new = member_new(m->watch, child, m->reach, GFP_NOWAIT | __GFP_NOWARN | __GFP_ACCOUNT);
+		event.child.hidden = m->watch->tree && !new;
 		event.child.n_uffds = max(n, 0);
 		memcpy(event.child.uffd, uffds, max(n, 0) * sizeof(*uffds));
 		call = current_call(m, MEMFDCR_CMD_FORK_NTF);
@@ -684,13 +768,8 @@ static void on_fork(void *data, struct task_struct *parent, struct task_struct *
 		}
 		if (n < 0)
 			memfdcr_events_lose(&m->watch->events);
-		if (!m->watch->tree)
+		if (!new)
 			continue;
-		new = member_new(m->watch, child, m->reach, GFP_NOWAIT | __GFP_NOWARN | __GFP_ACCOUNT);
-		if (!new) {
-			memfdcr_events_lose(&m->watch->events);
-			continue;
-		}
 		if (enter(new, child))
 			member_put(new);
 		else
@@ -847,7 +926,8 @@ static const struct probe {
 	{ "__vma_adjust", space_may_grow, .newer = "vma_merge_extend" },
 };
 
-static struct kprobe kprobes[ARRAY_SIZE(probes)];
+static struct kprobe kprobes[ARRAY_SIZE(probes)], *registered[ARRAY_SIZE(probes)];
+static unsigned int n_registered;
 
 static void find_tracepoint(struct tracepoint *tp, void *data)
 {
@@ -858,18 +938,19 @@ static void find_tracepoint(struct tracepoint *tp, void *data)
 			hooks[i].tp = tp;
 }
 
-static void probes_unregister(unsigned int n)
+static void probes_unregister(void)
 {
-	while (n--)
-		if (kprobes[n].addr)
-			unregister_kprobe(&kprobes[n]);
+	unregister_kprobes(registered, n_registered);
+	n_registered = 0;
 }
 
-static bool has_newer(const struct probe *probe, unsigned int n)
+static bool is_registered(const char *symbol)
 {
-	while (probe->newer && n--)
-		if (!strcmp(probes[n].symbol, probe->newer))
-			return kprobes[n].addr;
+	unsigned int i;
+
+	for (i = 0; i < n_registered; i++)
+		if (!strcmp(registered[i]->symbol_name, symbol))
+			return true;
 	return false;
 }
 
@@ -879,14 +960,15 @@ static int probes_register(void)
 	int err;
 
 	for (i = 0; i < ARRAY_SIZE(probes); i++) {
-		kprobes[i] = (struct kprobe){ .symbol_name = probes[i].symbol, .pre_handler = probes[i].handler };
-		if (has_newer(&probes[i], i))
+		if (probes[i].newer && is_registered(probes[i].newer))
 			continue;
+		/* a probe keeps state of its last registration: each begins afresh */
+		kprobes[i] = (struct kprobe){ .symbol_name = probes[i].symbol, .pre_handler = probes[i].handler };
 		err = register_kprobe(&kprobes[i]);
-		if (err == -ENOENT && probes[i].may_lack) {
-			kprobes[i].addr = NULL;
-		} else if (err) {
-			probes_unregister(i);
+		if (!err) {
+			registered[n_registered++] = &kprobes[i];
+		} else if (err != -ENOENT || !probes[i].may_lack) {
+			probes_unregister();
 			return err;
 		}
 	}
@@ -937,7 +1019,7 @@ int memfdcr_members_hook(void)
 	return 0;
 
 err_tracepoints:
-	probes_unregister(ARRAY_SIZE(probes));
+	probes_unregister();
 err_probes:
 	memfdcr_worker_put();
 	return err;
@@ -952,19 +1034,16 @@ void memfdcr_members_unhook(void)
 {
 	tracepoints_unregister(ARRAY_SIZE(hooks));
 	tracepoint_synchronize_unregister();
-	probes_unregister(ARRAY_SIZE(probes));
+	probes_unregister();
 	memfdcr_worker_put();
 }
 
-/* how long a request may wait for somebody's address space: other families wait for it */
-#define ATTACH_PATIENCE msecs_to_jiffies(100)
-
 /* the address space that the process has now; one that it gets by execve() meanwhile, it attaches itself */
-static int attach_now(struct member *m, struct task_struct *process)
+static int attach_now(struct member *m, struct task_struct *process, long *patience)
 {
 	struct mm_struct *mm = memfdcr_process_mm(process);
 
-	return mm ? attach_by_worker(m, mm, false, ATTACH_PATIENCE) : 0;
+	return mm ? attach_by_worker(m, mm, false, patience) : 0;
 }
 
 /**
@@ -972,11 +1051,14 @@ static int attach_now(struct member *m, struct task_struct *process)
  * @w: the watch
  * @process: thread group leader; the caller has a reference
  * @reach: whatever belongs to this user namespace or to one below may be watched
+ * @patience: how many jiffies to wait for its memory to be unlocked; result: how many are left
  *
  * Context: process context; sleeps. The hooks are in place.
- * Return: 0; -EEXIST it is a member; -ESRCH it has exited; -EBUSY its memory is locked for long; -ENOMEM.
+ * Return: 0; -EEXIST it is a member; -ESRCH it has exited; -EPERM it may not be watched any more; -EBUSY its memory is
+ * locked for long; -ENOMEM; -EINTR killed.
  */
-int memfdcr_members_add(struct memfdcr_watch *w, struct task_struct *process, struct user_namespace *reach)
+int memfdcr_members_add(struct memfdcr_watch *w, struct task_struct *process, struct user_namespace *reach,
+			long *patience)
 {
 	struct member *m = member_new(w, process, reach, GFP_KERNEL_ACCOUNT);
 	int err;
@@ -988,10 +1070,30 @@ int memfdcr_members_add(struct memfdcr_watch *w, struct task_struct *process, st
 		member_put(m);
 		return err;
 	}
-	err = attach_now(m, process);
+	/* execve() of a program that may not be watched: either it is seen here, or its hook finds the member */
+	err = is_in_reach(m, process) ? attach_now(m, process, patience) : -EPERM;
 	if (err && leave(m, NULL, NULL))
 		expel(m);
 	return err;
+}
+
+/**
+ * memfdcr_members_begin() - all who are to be watched are members now, or will be by themselves
+ * @w: the watch
+ *
+ * Context: any.
+ * Return: whether there are any.
+ */
+bool memfdcr_members_begin(struct memfdcr_watch *w)
+{
+	unsigned long flags;
+	bool any;
+
+	raw_spin_lock_irqsave(&lock, flags);
+	w->begun = true;
+	any = w->members;
+	raw_spin_unlock_irqrestore(&lock, flags);
+	return any;
 }
 
 /* one member of a watch, out of the table, with the table's reference; NULL: there is none */

@@ -27,6 +27,7 @@ struct user_namespace;
  * @members: processes watched now, their number
  * @all: and they
  * @events: what is to be told
+ * @begun: all who are to be watched are members, so the last of them is the last
  * @ending: nobody becomes a member any more
  * @free: when the last reference is gone
  */
@@ -39,7 +40,7 @@ struct memfdcr_watch {
 	unsigned int members;
 	struct list_head all;
 	struct memfdcr_events events;
-	bool ending;
+	bool begun, ending;
 	struct work_struct free;
 };
 
@@ -48,7 +49,9 @@ void memfdcr_watch_put(struct memfdcr_watch *w);
 int memfdcr_members_init(void);
 int memfdcr_members_hook(void);
 void memfdcr_members_unhook(void);
-int memfdcr_members_add(struct memfdcr_watch *w, struct task_struct *process, struct user_namespace *reach);
+int memfdcr_members_add(struct memfdcr_watch *w, struct task_struct *process, struct user_namespace *reach,
+			long *patience);
+bool memfdcr_members_begin(struct memfdcr_watch *w);
 void memfdcr_members_clear(struct memfdcr_watch *w);
 void memfdcr_members_drain(void);
 void memfdcr_members_exit(void);

@@ -14,6 +14,7 @@
 #include <linux/sched.h>
 #include <linux/sched/task.h>
 #include <linux/slab.h>
+#include <linux/stringify.h>
 #include <linux/user_namespace.h>
 #include <linux/workqueue.h>
 #include <net/genetlink.h>
@@ -30,6 +31,8 @@
 #define LIMIT_PRESET	4096
 /* of one user */
 #define MAX_WATCHES	128
+/* how long a request may wait for the address spaces of others, all together: other families wait for it */
+#define PATIENCE	msecs_to_jiffies(200)
 /* looks for processes that were forked while the tree was looked through */
 #define MAX_PASSES	16
 
@@ -124,14 +127,15 @@ static void watch_end(struct memfdcr_watch *w)
 }
 
 /* 0 or a negative errno, as memfdcr_members_add() has it; -EPERM */
-static int add_process(struct memfdcr_watch *w, struct memfdcr_walk *walk, struct task_struct *process)
+static int add_process(struct memfdcr_watch *w, struct memfdcr_walk *walk, struct task_struct *process,
+		       long *patience)
 {
 	struct user_namespace *reach = memfdcr_access_reach(&walk->access, process);
 	int err;
 
 	if (!reach)
 		return -EPERM;
-	err = memfdcr_members_add(w, process, reach);
+	err = memfdcr_members_add(w, process, reach, patience);
 	put_user_ns(reach);
 	return err;
 }
@@ -144,6 +148,7 @@ static int add_processes(struct memfdcr_watch *w, struct memfdcr_walk *walk, str
 {
 	struct task_struct *process;
 	unsigned int pass, added = 1;
+	long patience = PATIENCE;
 	int err = 0;
 
 	for (pass = 0; !err && added && pass < MAX_PASSES; pass++) {
@@ -152,7 +157,7 @@ static int add_processes(struct memfdcr_watch *w, struct memfdcr_walk *walk, str
 		while (!err && (process = memfdcr_walk_any(walk))) {
 			if (IS_ERR(process))
 				return PTR_ERR(process);
-			err = add_process(w, walk, process);
+			err = add_process(w, walk, process, &patience);
 			put_task_struct(process);
 			added += !err;
 			if (err == -EEXIST || err == -ESRCH)
@@ -166,7 +171,7 @@ static int add_processes(struct memfdcr_watch *w, struct memfdcr_walk *walk, str
 	} else if (!err && added) {
 		NL_SET_ERR_MSG(extack, "the tree grows faster than it can be looked through, try again");
 		err = -EBUSY;
-	} else if (!err && !READ_ONCE(w->members)) {
+	} else if (!err && !memfdcr_members_begin(w)) {
 		NL_SET_ERR_MSG(extack, "the process has exited");
 		err = -ESRCH;
 	}
@@ -206,7 +211,7 @@ static int start_locked(struct sk_buff *skb, struct genl_info *info, struct memf
 	int err = 0;
 
 	if (has_too_many(current_uid())) {
-		GENL_SET_ERR_MSG(info, "this user has 128 watches, and no more are allowed");
+		GENL_SET_ERR_MSG(info, "this user has " __stringify(MAX_WATCHES) " watches, and no more are allowed");
 		return -EUSERS;
 	}
 	if (!hooked)
@@ -242,8 +247,8 @@ static int start_locked(struct sk_buff *skb, struct genl_info *info, struct memf
  * @info: the request
  *
  * Context: process context of the sender; sleeps.
- * Return: 0; -EINVAL not one of pid and tree; -ESRCH no such process; -EPERM not allowed; -EBUSY not now; -EUSERS too many
- * watches; -EOPNOTSUPP not on this kernel; -ENODEV the module is being unloaded; -ENOMEM; -EINTR killed.
+ * Return: 0; -EINVAL not one of pid and tree; -ESRCH no such process; -EPERM not allowed; -EBUSY not now; -EUSERS too
+ * many watches; -EOPNOTSUPP not on this kernel; -ENODEV the module is being unloaded; -ENOMEM; -EINTR killed.
  */
 int memfdcr_watch_start(struct sk_buff *skb, struct genl_info *info)
 {
@@ -290,8 +295,7 @@ int memfdcr_watch_stop(struct sk_buff *skb, struct genl_info *info)
 	if (mutex_lock_killable(&lock))
 		return -EINTR;
 	list_for_each_entry(w, &watches, node) {
-		if (w->events.watch != nla_get_u32(attr) || w->events.portid != info->snd_portid ||
-		    w->events.net != genl_info_net(info))
+		if (w->events.watch != nla_get_u32(attr) || w->events.sk != NETLINK_CB(skb).sk)
 			continue;
 		watch_end(w);
 		err = 0;
@@ -310,6 +314,9 @@ static int socket_closed(struct notifier_block *nb, unsigned long state, void *d
 	struct memfdcr_watch *w, *next;
 
 	if (state != NETLINK_URELEASE || closed->protocol != NETLINK_GENERIC)
+		return NOTIFY_DONE;
+	/* one of its own would be there: nobody starts any with a socket that is being closed */
+	if (list_empty(&watches))
 		return NOTIFY_DONE;
 	mutex_lock(&lock);
 	list_for_each_entry_safe(w, next, &watches, node)

@@ -74,12 +74,12 @@ static const struct {
 	{ "do_truncate", file_entered },
 };
 
-static struct kretprobe probes[ARRAY_SIZE(followed)];
+static struct kretprobe probes[ARRAY_SIZE(followed)], *registered[ARRAY_SIZE(followed)];
 
+/* the first n */
 static void unregister(unsigned int n)
 {
-	while (n--)
-		unregister_kretprobe(&probes[n]);
+	unregister_kretprobes(registered, n);
 	/* nobody tells any more when what is under way ends */
 	INIT_LIST_HEAD(&notes);
 }
@@ -98,6 +98,7 @@ static int register_all(void)
 			.data_size = sizeof(struct note),
 			.maxactive = 128,
 		};
+		registered[i] = &probes[i];
 		err = register_kretprobe(&probes[i]);
 		if (err) {
 			unregister(i);

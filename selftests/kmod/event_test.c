@@ -462,11 +462,12 @@ TEST_F_TIMEOUT(event, moved_by_userfaultfd, 120)
 	EXPECT_EQ(0, process_end(pid, PATIENCE));
 	self->pid = 0;
 	END_WELL(&self->r);
-	/* page by page, or all at once */
+	/* page by page, or all at once, and again when the kernel has to try again */
 	while ((t = next_there(&self->r, &at, pid))) {
 		EXPECT_EQ(MEMFDCR_CAUSE_DROPPED, A(t, CAUSE));
-		EXPECT_EQ(next, A(t, START)) print(&self->r);
-		next = A(t, END);
+		EXPECT_GE(next, A(t, START)) print(&self->r);
+		if (A(t, END) > next)
+			next = A(t, END);
 	}
 	EXPECT_EQ((uint64_t)PLACE(2), next);
 }
@@ -586,8 +587,11 @@ static int watches_unreadable(void *arg)
 	}
 	if (write(line, "\n", 1) != 1 || !read_all(&r) || faults(&r))
 		return 82;
-	t = next_of(&r, &at, EXEC, pid);
-	if (!t || !(t->has & HAS(WATCH_HIDDEN)) || !A(t, LAST)) {
+	/* the shell's own may have been told, too */
+	do
+		t = next_of(&r, &at, EXEC, pid);
+	while (t && !A(t, LAST));
+	if (!t || !(t->has & HAS(WATCH_HIDDEN)) || at != r.n) {
 		print(&r);
 		return 83;
 	}

@@ -70,8 +70,10 @@ static void put_fork(uint64_t sequence, uint32_t tid, unsigned int n_uffds)
 
 	mnl_attr_put_u32(nlh, MEMFDCR_A_WATCH_CHILD, 4294967295);
 	mnl_attr_put_u64(nlh, MEMFDCR_A_WATCH_START_TIME, UINT64_MAX);
-	if (!n_uffds)
+	if (!n_uffds) {
 		mnl_attr_put(nlh, MEMFDCR_A_WATCH_SAME_MEMORY, 0, NULL);
+		mnl_attr_put(nlh, MEMFDCR_A_WATCH_HIDDEN, 0, NULL);
+	}
 	for (i = 0; i < n_uffds; i++)
 		mnl_attr_put_u64(nlh, MEMFDCR_A_WATCH_UFFD_ID, UINT64_MAX - i);
 	mnl_attr_put_u32(nlh, MEMFDCR_A_WATCH_MAX + 1, 5);	/* a newer module's */
@@ -231,7 +233,7 @@ static void test_text(void)
 {
 	put_all();
 	TAP_OK(!print(false) && is(TIME "10 fork 4294967295 uffd 0xffffffffffffffff 0xfffffffffffffffe\n"
-				   TIME "10/12 fork 4294967295 same-memory\n"
+				   TIME "10/12 fork 4294967295 same-memory hidden\n"
 				   TIME "10 exec\n"
 				   TIME "10/11 mremap 0x7f0000000000-0x7f0000001000 -> 0x7e0000000000-0x7e0000002000"
 				   " maymove,fixed,dontunmap,0x8\n"
@@ -255,9 +257,9 @@ static void test_json(void)
 	put_all();
 	TAP_OK(!print(true) &&
 	       is(JSON("fork", 46, "\"seq\":1,\"pid\":10,\"tid\":10,\"child\":4294967295,"
-		       "\"same_memory\":false,\"start_time\":18446744073709551615,\"uffd\":[\"0xffffffffffffffff\",\"0xfffffffffffffffe\"]")
+		       "\"same_memory\":false,\"hidden\":false,\"start_time\":18446744073709551615,\"uffd\":[\"0xffffffffffffffff\",\"0xfffffffffffffffe\"]")
 		  JSON("fork", 47, "\"seq\":2,\"pid\":10,\"tid\":12,\"child\":4294967295,"
-		       "\"same_memory\":true,\"start_time\":18446744073709551615,\"uffd\":[]")
+		       "\"same_memory\":true,\"hidden\":true,\"start_time\":18446744073709551615,\"uffd\":[]")
 		  JSON("exec", 48, "\"seq\":3,\"pid\":10,\"tid\":10,\"hidden\":false")
 		  JSON("mremap", 49, "\"seq\":4,\"pid\":10,\"tid\":11,\"old\":\"0x7f0000000000\","
 		       "\"new\":\"0x7e0000000000\",\"old_length\":4096,\"new_length\":8192,"

@@ -65,7 +65,8 @@ static void print_fork(FILE *f, const struct watch_event *e)
 {
 	size_t i;
 
-	fprintf(f, " fork %u%s", e->child.pid, e->child.same_memory ? " same-memory" : "");
+	fprintf(f, " fork %u%s%s", e->child.pid, e->child.same_memory ? " same-memory" : "",
+		e->child.hidden ? " hidden" : "");
 	for (i = 0; i < e->child.n_uffds; i++)
 		fprintf(f, "%s 0x%" PRIx64, i ? "" : " uffd", e->child.uffds[i]);
 }
@@ -145,7 +146,8 @@ static void json_fork(FILE *f, const struct watch_event *e)
 {
 	size_t i;
 
-	fprintf(f, ",\"child\":%u,\"same_memory\":%s", e->child.pid, e->child.same_memory ? "true" : "false");
+	fprintf(f, ",\"child\":%u,\"same_memory\":%s,\"hidden\":%s", e->child.pid,
+		e->child.same_memory ? "true" : "false", e->child.hidden ? "true" : "false");
 	fprintf(f, ",\"start_time\":%" PRIu64 ",\"uffd\":[", e->child.start_time);
 	for (i = 0; i < e->child.n_uffds; i++)
 		fprintf(f, "%s\"0x%" PRIx64 "\"", i ? "," : "", e->child.uffds[i]);

@@ -101,6 +101,7 @@ static struct watch_event event_of(uint8_t command, const struct values *values)
 	case MEMFDCR_CMD_FORK_NTF:
 		e.child.pid = v[MEMFDCR_A_WATCH_CHILD];
 		e.child.same_memory = values->present & HAS(SAME_MEMORY);
+		e.child.hidden = values->present & HAS(HIDDEN);
 		e.child.start_time = v[MEMFDCR_A_WATCH_START_TIME];
 		e.child.uffds = values->uffds;
 		e.child.n_uffds = values->n_uffds;

@@ -24,6 +24,7 @@ struct watch_event {
 		struct {
 			uint32_t pid;
 			bool same_memory;	/* vfork(), CLONE_VM: the address space is the parent's */
+			bool hidden;		/* of this child nothing is told, though a tree is watched */
 			uint64_t start_time;	/* clock ticks, as in /proc/PID/stat */
 			const uint64_t *uffds;	/* until the callback returns */
 			size_t n_uffds;
