@@ -280,7 +280,7 @@ int memfdcr_events_init(struct memfdcr_events *q, u32 watch, u32 size, struct ne
 	raw_spin_lock_init(&q->lock);
 	INIT_DELAYED_WORK(&q->deliver, deliver);
 	INIT_DELAYED_WORK(&q->hurry, hurry);
-	q->ring = kvcalloc(size, sizeof(*q->ring), GFP_KERNEL_ACCOUNT);
+	q->ring = kvcalloc(size, sizeof(*q->ring), GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
 	return q->ring ? 0 : -ENOMEM;
 }
 

@@ -68,7 +68,7 @@ static int get_list(struct memfdcr_walk *w, const struct nlmsghdr *nlh, int type
 	}
 	if (!n)
 		return 0;
-	w->pids = kvcalloc(n, sizeof(*w->pids), GFP_KERNEL_ACCOUNT);
+	w->pids = kvcalloc(n, sizeof(*w->pids), GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
 	if (!w->pids)
 		return -ENOMEM;
 	nlmsg_for_each_attr(attr, nlh, GENL_HDRLEN, rem) {

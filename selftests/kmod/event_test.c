@@ -20,7 +20,7 @@
 #include <sys/wait.h>
 #include <libmnl/libmnl.h>
 
-#include "kselftest_harness.h"
+#include "harness.h"
 #include "module.h"
 #include "reader.h"
 #include "ring.h"

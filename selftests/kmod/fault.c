@@ -35,74 +35,104 @@ static int set_of(const char *what, const char *name, const char *value)
 	return set(path, value);
 }
 
-/* from the first to behind the last function of the module; all there is when it is not loaded */
-static bool module_code(unsigned long *start, unsigned long *end)
+struct range {
+	unsigned long start, end;
+};
+
+/*
+ * What turns probes on and off has no way to say that it could not, and warns: the kernel's own affair. The compiler
+ * makes one of the first two.
+ */
+static bool is_beyond_us(const char *name)
+{
+	return !strcmp(name, "arm_kprobe") || !strcmp(name, "__arm_kprobe_ftrace") ||
+	       !strcmp(name, "__disarm_kprobe_ftrace");
+}
+
+/* the module's functions, or all there are when it is not loaded; and those of the kernel that must not fail */
+static bool find_code(struct range *module, struct range *beyond)
 {
 	FILE *symbols = fopen("/proc/kallsyms", "r");
-	char line[512], type, module[64];
-	unsigned long address;
+	char line[512], type, name[256], of[64];
+	unsigned long address, last = 0;
+	bool was_beyond = false;
 
 	if (!symbols)
 		return false;
-	*start = ~0UL;
-	*end = 0;
+	*module = *beyond = (struct range){ 0 };
 	while (fgets(line, sizeof(line), symbols)) {
-		if (sscanf(line, "%lx %c %*s [%63[^]]]", &address, &type, module) != 3 || strcmp(module, "memfdcr") ||
-		    tolower(type) != 't')
-			continue;
-		if (address < *start)
-			*start = address;
-		if (address > *end)
-			*end = address;
+		int n = sscanf(line, "%lx %c %255s [%63[^]]]", &address, &type, name, of);
+
+		/* in the order of addresses, as far as they are the kernel's own */
+		if (n == 3) {
+			if (was_beyond)
+				beyond->end = address;
+			was_beyond = is_beyond_us(name);
+			if (was_beyond && !beyond->start)
+				beyond->start = address;
+		} else if (n == 4 && !strcmp(of, "memfdcr") && tolower(type) == 't') {
+			if (!module->start || address < module->start)
+				module->start = address;
+			if (address > last)
+				last = address;
+		}
 	}
 	fclose(symbols);
-	if (*end)
-		*end += PAGE;	/* no other module's code shares a page with it */
-	else
-		*start = 0, *end = ~0UL;
+	/* no other module's code shares a page with it */
+	module->end = last ? last + PAGE : ~0UL;
 	return true;
 }
 
-static const char *aim(const char *what, unsigned long start, unsigned long end)
+static int set_range(const char *what, const char *which, struct range range)
+{
+	char name[32], value[32];
+	int err;
+
+	snprintf(name, sizeof(name), "%s-start", which);
+	snprintf(value, sizeof(value), "%#lx", range.start);
+	err = set_of(what, name, value);
+	if (err)
+		return err;
+	snprintf(name, sizeof(name), "%s-end", which);
+	snprintf(value, sizeof(value), "%#lx", range.end);
+	return set_of(what, name, value);
+}
+
+static const char *aim(const char *what, struct range require, struct range reject)
 {
 	static const char *const preset[][2] = {
 		{ "probability", "0" }, { "interval", "1" }, { "times", "-1" }, { "space", "0" }, { "verbose", "0" },
 		{ "task-filter", "N" }, { "stacktrace-depth", "32" }, { "ignore-gfp-wait", "N" },
 		{ "ignore-gfp-highmem", "N" }, { "min-order", "0" },
 	};
-	char value[32];
 
 	for (size_t i = 0; i < sizeof(preset) / sizeof(*preset); i++) {
 		int err = set_of(what, preset[i][0], preset[i][1]);
 
-		/* the last two are there for pages only */
+		/* the last three are not there for everything */
 		if (err && err != -ENOENT)
 			return "fault injection cannot be set up";
 	}
-	snprintf(value, sizeof(value), "%#lx", start);
-	if (set_of(what, "require-start", value))
-		return "no CONFIG_FAULT_INJECTION_STACKTRACE_FILTER";
-	snprintf(value, sizeof(value), "%#lx", end);
-	if (set_of(what, "require-end", value))
+	if (set_range(what, "require", require) || set_range(what, "reject", reject))
 		return "no CONFIG_FAULT_INJECTION_STACKTRACE_FILTER";
 	return NULL;
 }
 
 const char *fault_aim(void)
 {
-	unsigned long start, end;
+	struct range module, beyond;
 	const char *why;
 
 	if (access(OWN, F_OK))
 		return "no fault injection in this kernel (" OWN ")";
 	if (access(DEBUGFS "failslab/require-start", F_OK) || access(DEBUGFS "fail_page_alloc/require-start", F_OK))
 		return "no failslab, fail_page_alloc or stacktrace filter in debugfs";
-	if (!module_code(&start, &end))
+	if (!find_code(&module, &beyond))
 		return "no /proc/kallsyms";
-	why = aim("failslab", start, end) ?: aim("fail_page_alloc", start, end);
+	why = aim("failslab", module, beyond) ?: aim("fail_page_alloc", module, beyond);
 	/* what is copied from and to user space does not count: nothing is at these addresses */
 	if (!why && !access(DEBUGFS "fail_usercopy", F_OK))
-		why = aim("fail_usercopy", 1, 1);
+		why = aim("fail_usercopy", (struct range){ 1, 1 }, beyond);
 	return why;
 }
 

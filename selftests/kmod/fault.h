@@ -6,8 +6,8 @@
 #include <stdbool.h>
 
 /*
- * Only allocations with the module's code on the stack fail from now on, of slab and of pages, also those that may wait;
- * without the module loaded, all of them. NULL, or why this kernel cannot do that.
+ * Only allocations with the module's code on the stack fail from now on, of slab and of pages, also those that may
+ * wait; without the module loaded, all of them. NULL, or why this kernel cannot do that.
  */
 const char *fault_aim(void);
 

@@ -20,7 +20,7 @@
 #include <linux/genetlink.h>
 #include <linux/memfdcr.h>
 
-#include "kselftest_harness.h"
+#include "harness.h"
 #include "factory.h"
 #include "fault.h"
 #include "module.h"

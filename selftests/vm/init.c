@@ -359,6 +359,15 @@ static void tell_kmemleak(const char *what)
 	close(fd);
 }
 
+/* what the kernel has lost while it booted is its own affair */
+static void forget_leaks(void)
+{
+	if (access(KMEMLEAK, F_OK))
+		return;
+	tell_kmemleak("scan");
+	tell_kmemleak("clear");
+}
+
 /*
  * Memory that nothing points to any more, on kernels that know (CONFIG_DEBUG_KMEMLEAK). One scan finds what was moved
  * while it looked as well, and nothing younger than five seconds; what the next one finds again is lost.
@@ -560,6 +569,7 @@ int main(void)
 	sethostname("memfdcr", 7);
 	bring_lo_up();
 	mount_disk("/dev/vdb", "/mnt");
+	forget_leaks();
 	install_build();
 	check_log();
 

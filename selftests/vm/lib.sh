@@ -19,8 +19,8 @@ show_help() { sed -n '/^# Usage:/,/^[^#]/{s/^# \{0,1\}//p}' "$0"; }
 suite_of_kernel() {
 	case $1 in
 	bookworm) echo bookworm ;;
-	trixie|backports|debug|kcsan) echo trixie ;;
-	*) usage_error "unknown kernel '$1', known are bookworm, trixie, backports, debug and kcsan" ;;
+	trixie|backports|debug) echo trixie ;;
+	*) usage_error "unknown kernel '$1', known are bookworm, trixie, backports and debug" ;;
 	esac
 }
 
@@ -28,7 +28,7 @@ suite_of_kernel() {
 # is one of its packages, or what selftests/vm/kernel has built.
 home_of_kernel() {
 	case $1 in
-	debug|kcsan) "$vm_dir/kernel" "$1" ;;
+	debug) "$vm_dir/kernel" "$1" ;;
 	*) echo "$2" ;;
 	esac
 }
