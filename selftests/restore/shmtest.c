@@ -871,7 +871,7 @@ static void await_file(const char *file)
 /* [megabytes from, to) of the object that all have */
 static void look_at(unsigned int from, unsigned int to)
 {
-	for (size_t p = from * MIB / PAGE; p < to * MIB / PAGE; p += 16)
+	for (size_t p = from * MIB / PAGE; p < to * MIB / PAGE; p += 64)
 		if (!check_page(SHARED3, SHARED3->map + p * PAGE, p, gen, false, "in one of many lives"))
 			_exit(1);
 }

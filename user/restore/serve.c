@@ -42,8 +42,29 @@ static int look_up(const struct session *s, pid_t pid, uint64_t addr, struct pag
 	return ret;
 }
 
-/* nobody has told whose space it is yet, but the fault came from thread tid, as its own pid namespace counts */
-static int look_up_thread(const struct session *s, pid_t tid, uint64_t addr, struct pager_range *range)
+/* by the thread tid of process pid, as its own pid namespace counts: the first thread of a process may have ended */
+static int look_up_thread(const struct session *s, pid_t pid, pid_t tid, uint64_t addr, struct pager_range *range)
+{
+	struct dirent *thread;
+	int ret = -ENOENT;
+	char path[64];
+	DIR *task;
+
+	snprintf(path, sizeof(path), "/proc/%d/task", (int)pid);
+	task = opendir(path);
+	while (task && ret && (thread = readdir(task))) {
+		pid_t id = atoi(thread->d_name);
+
+		if (id > 0 && process_inner_pid(id) == tid)
+			ret = look_up(s, id, addr, range);
+	}
+	if (task)
+		closedir(task);
+	return ret;
+}
+
+/* nobody has told whose space it is yet, but the fault came from this thread */
+static int look_up_everywhere(const struct session *s, pid_t tid, uint64_t addr, struct pager_range *range)
 {
 	DIR *proc = opendir("/proc");
 	struct dirent *process;
@@ -51,22 +72,9 @@ static int look_up_thread(const struct session *s, pid_t tid, uint64_t addr, str
 
 	while (proc && ret && (process = readdir(proc))) {
 		pid_t pid = atoi(process->d_name);
-		struct dirent *thread;
-		char path[64];
-		DIR *task;
 
-		if (pid <= 0)
-			continue;
-		snprintf(path, sizeof(path), "/proc/%d/task", (int)pid);
-		task = opendir(path);
-		while (task && ret && (thread = readdir(task))) {
-			pid_t id = atoi(thread->d_name);
-
-			if (id > 0 && process_inner_pid(id) == tid)
-				ret = look_up(s, id, addr, range);
-		}
-		if (task)
-			closedir(task);
+		if (pid > 0)
+			ret = look_up_thread(s, pid, tid, addr, range);
 	}
 	if (proc)
 		closedir(proc);
@@ -79,10 +87,10 @@ static int resolve(void *data, unsigned int space, pid_t tid, uint64_t addr, str
 	struct pager_process process;
 	unsigned long long start;
 
-	if (pager_space_process(s->pager, space, &process) && !process_start_time(process.pid, &start) &&
-	    start == process.start_time)
-		return look_up(s, process.pid, addr, range);
-	return look_up_thread(s, tid, addr, range);
+	if (!pager_space_process(s->pager, space, &process) || process_start_time(process.pid, &start) ||
+	    start != process.start_time)
+		return look_up_everywhere(s, tid, addr, range);
+	return look_up(s, process.pid, addr, range) ? look_up_thread(s, process.pid, tid, addr, range) : 0;
 }
 
 /*
