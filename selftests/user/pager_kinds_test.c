@@ -235,7 +235,7 @@ static void test_sparse(void)
 	TAP_OK(huge_pages("Free") == free_before && huge_pages("Rsvd") == reserved_before + 12,
 	       "before the first page all of the object is reserved, and no more");
 	rc = rig_run(&rig);
-	TAP_OK(!rc && rig.stats.bytes_holes == 7 * HUGE, "huge pages of zeros in the image: holes, but the one touched");
+	TAP_OK(!rc && rig.stats.bytes_holes == 7 * HUGE, "huge pages of zeros: holes, but the one touched");
 	TAP_OK(huge_pages("Free") == free_before - 5 && huge_pages("Rsvd") == reserved_before + 7,
 	       "the others stay reserved (%ld free of %ld, %ld reserved, %ld before)", huge_pages("Free"), free_before,
 	       huge_pages("Rsvd"), reserved_before);
@@ -309,7 +309,8 @@ static int takes_the_pool(struct rig *rig, void *arg)
 	child_arm(rig);
 	wait_for_flag(rig, 0);
 	length = (size_t)(huge_pages("Free") - huge_pages("Rsvd")) * HUGE;
-	map = mmap(NULL, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB | MAP_POPULATE, -1, 0);
+	map = mmap(NULL, length, PROT_READ | PROT_WRITE,
+		   MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB | MAP_POPULATE, -1, 0);
 	set_flag(rig, 1);
 	if (map == MAP_FAILED)
 		return 1;
@@ -336,7 +337,7 @@ static void test_empty_pool(void)
 	rc = rig_run(&rig);
 	set_flag(&rig, 3);
 	TAP_OK(!rc && rig_children_ok(&rig) && rig.shared->flags[2],
-	       "a hole without a huge page for it keeps nothing else from coming in, and SIGBUS is the kernel's answer");
+	       "a hole without a huge page for it holds nothing else up, and SIGBUS is the kernel's answer");
 	rig_end(&rig);
 }
 
@@ -477,6 +478,7 @@ static int private_looks(struct rig *rig, void *arg)
 static void test_private(void)
 {
 	struct rig rig;
+	uint64_t word;
 	int rc;
 
 	scenario("private mappings", private_looks, 2, 0, RANDOM);
@@ -494,9 +496,9 @@ static void test_private(void)
 		       "a private mapping with pages of its own, and a shared one, %s",
 		       background ? "faults and background" : "faults only");
 		/* what is written to private pages is not in the object */
-		TAP_OK(!pager_fill(rig.pager, 0) && pwrite(rig.objects[0].fd, &(uint64_t){ word_at(&rig.objects[0], 3, 0) },
-							   8, 3 * PAGE) == 8 && check_object(&rig.objects[0]),
-		       "the object is as in the image");
+		word = word_at(&rig.objects[0], 3, 0);
+		TAP_OK(!pager_fill(rig.pager, 0) && pwrite(rig.objects[0].fd, &word, 8, 3 * PAGE) == 8 &&
+		       check_object(&rig.objects[0]), "the object is as in the image");
 		rig_end(&rig);
 	}
 }
