@@ -7,6 +7,7 @@
 #include <linux/rcupdate.h>
 #include <linux/refcount.h>
 #include <linux/types.h>
+#include <linux/uidgid.h>
 
 #include "events.h"
 
@@ -14,11 +15,13 @@ struct mm_struct;
 struct pid_namespace;
 struct signal_struct;
 struct task_struct;
+struct user_namespace;
 
 /**
  * struct memfdcr_watch - a watch; its members and pending work have references
  * @node: in the list of all
  * @refs: references
+ * @owner: the user whose watches it counts among
  * @ns: whose pids are told
  * @tree: children of members become members
  * @members: processes watched now, their number
@@ -30,6 +33,7 @@ struct task_struct;
 struct memfdcr_watch {
 	struct list_head node;
 	refcount_t refs;
+	kuid_t owner;
 	struct pid_namespace *ns;
 	bool tree;
 	unsigned int members;
@@ -44,7 +48,7 @@ void memfdcr_watch_put(struct memfdcr_watch *w);
 int memfdcr_members_init(void);
 int memfdcr_members_hook(void);
 void memfdcr_members_unhook(void);
-int memfdcr_members_add(struct memfdcr_watch *w, struct task_struct *process);
+int memfdcr_members_add(struct memfdcr_watch *w, struct task_struct *process, struct user_namespace *reach);
 void memfdcr_members_clear(struct memfdcr_watch *w);
 void memfdcr_members_drain(void);
 void memfdcr_members_exit(void);

@@ -11,7 +11,9 @@
  *   DIR/ready          written when the tree is complete
  *   DIR/go.N           the N-th order (1, 2, ...), its content a word: "check" compares all, once, in random order;
  *                      "storm" compares while threads write, read(2), write(2), fork, exec, mremap, munmap and madvise,
- *                      and advances the generation
+ *                      and advances the generation; "lives" begins processes that come, change and go in every way
+ *   DIR/lives          a line for each of these, "WHAT PID"; DIR/flood has one of them make a flood of events and exit,
+ *                      DIR/end has the others end, and the order is carried out
  *   DIR/result.N.ROLE  written by each process when it is done: a line per object, ok or FAILED
  *   DIR/wrong          a line for each first wrong byte, appended at once: what a process saw before it died counts
  *
@@ -22,6 +24,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -114,7 +117,7 @@ static int role;
 static pid_t parent;
 static int gen;				/* storms that are over */
 static unsigned int order;
-static bool storm;
+static bool storm, lives;
 
 /* mappings of shared3 that exist to be moved and cut; the last one private, and only in the first process */
 static char *x1, *x2, *xp;
@@ -858,6 +861,119 @@ static void *forker(void *arg)
 	return NULL;
 }
 
+/* -- lives ------------------------------------------------------------------------------------------------------- */
+
+/* only system calls and what is on the stack: also in children of a process with threads, and in shared memory */
+static void await_file(const char *file)
+{
+	while (access(file, F_OK))
+		nanosleep(&(struct timespec){ .tv_nsec = 5000000 }, NULL);
+}
+
+/* [megabytes from, to) of the object that all have */
+static void look_at(unsigned int from, unsigned int to)
+{
+	for (size_t p = from * MIB / PAGE; p < to * MIB / PAGE; p += 16)
+		if (!check_page(SHARED3, SHARED3->map + p * PAGE, p, gen, false, "in one of many lives"))
+			_exit(1);
+}
+
+static int survivor(void *arg)
+{
+	(void)arg;
+	look_at(4, 5);
+	await_file("end");
+	look_at(5, 6);
+	_exit(0);
+}
+
+static void begin_life(const char *what, void (*life)(void))
+{
+	pid_t pid = fork();
+
+	if (!pid) {
+		life();
+		_exit(0);
+	}
+	if (pid < 0)
+		mishap("fork");
+	append("lives", "%s %d\n", what, (int)pid);
+}
+
+static void life_exits(void)
+{
+	look_at(1, 2);
+}
+
+static void life_execs(void)
+{
+	look_at(2, 3);
+	execl("/proc/self/exe", "shmtest", "--await", "end", (char *)NULL);
+	_exit(4);
+}
+
+/* nobody waits for its child */
+static void life_forks(void)
+{
+	pid_t pid = fork();
+
+	if (!pid) {
+		look_at(3, 4);
+		await_file("end");
+		_exit(0);
+	}
+	append("lives", "orphan %d\n", (int)pid);
+}
+
+/* whom its memory survives in */
+static void life_shares(void)
+{
+	static char stack[65536] __attribute__((aligned(16)));
+	pid_t pid = clone(survivor, stack + sizeof(stack), CLONE_VM | SIGCHLD, NULL);
+
+	append("lives", "survivor %d\n", (int)pid);
+}
+
+static void life_floods(void)
+{
+	look_at(6, 7);
+	await_file("flood");
+	for (int i = 0; i < 20000; i++)
+		munmap(mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), PAGE);
+}
+
+static pid_t begin_vforked(void)
+{
+	pid_t pid = vfork();
+
+	if (!pid) {
+		execl("/proc/self/exe", "shmtest", "--await", "end", (char *)NULL);
+		_exit(4);
+	}
+	return pid;
+}
+
+static void lead_lives(void)
+{
+	int status, left = 6;
+	pid_t pid;
+
+	begin_life("exits", life_exits);
+	begin_life("execs", life_execs);
+	begin_life("forks", life_forks);
+	begin_life("shares", life_shares);
+	begin_life("floods", life_floods);
+	append("lives", "vforked %d\n", (int)begin_vforked());
+	append("lives", "complete\n");
+	for (; left && (pid = wait(&status)) > 0; left--) {
+		if (!status)
+			continue;
+		append("wrong", "order %u: life %d ended with status %#x\n", order, (int)pid, status);
+		atomic_fetch_add(&failed[MISHAP], 1);
+	}
+	look_at(0, 1);
+}
+
 /* -- the tree ---------------------------------------------------------------------------------------------------- */
 
 static void die(const char *what)
@@ -981,6 +1097,7 @@ static void wait_for_order(void)
 		mishap(path);
 	close(fd);
 	storm = !strncmp(what, "storm", 5);
+	lives = !strncmp(what, "lives", 5);
 }
 
 static void report(void)
@@ -1027,6 +1144,13 @@ static void life(void)
 		memset((void *)pages_ok, 0, sizeof(pages_ok));
 		memset((void *)failed, 0, sizeof(failed));
 		children = remaps = advices = transfers = writes = 0;
+		if (lives) {
+			if (role == 0)
+				lead_lives();
+			barrier();
+			report();
+			continue;
+		}
 		pthread_barrier_wait(&begin);
 		pthread_barrier_wait(&end);
 		if (storm) {
@@ -1048,6 +1172,10 @@ int main(int argc, char **argv)
 
 	if (argc == 3 && !strcmp(argv[1], "--exit"))
 		return atoi(argv[2]);
+	if (argc == 3 && !strcmp(argv[1], "--await")) {
+		await_file(argv[2]);
+		return 0;
+	}
 	if (argc == 3 && !strcmp(argv[1], "--huge")) {
 		n_objects += OPTIONAL;
 		argv++;

@@ -242,6 +242,20 @@ static void rig_forked(void *data, unsigned int parent, unsigned int child)
 	((struct rig *)data)->forked++;
 }
 
+static int rig_uffd_id(void *data, int uffd, uint64_t *id)
+{
+	struct rig *rig = data;
+
+	return rig->uffd_id ? rig->uffd_id(rig, uffd, id) : -ENODATA;
+}
+
+static int rig_user(void *data, int uffd, struct pager_process *process)
+{
+	struct rig *rig = data;
+
+	return rig->user ? rig->user(rig, uffd, process) : -ENODATA;
+}
+
 static int rig_complete(void *data, unsigned int space, int uffd)
 {
 	(void)space;
@@ -253,8 +267,9 @@ static int rig_complete(void *data, unsigned int space, int uffd)
 static void rig_log(void *data, int level, const char *text)
 {
 	struct rig *rig = data;
+	size_t used = strlen(rig->log);
 
-	snprintf(rig->last_log, sizeof(rig->last_log), "%s", text);
+	snprintf(rig->log + used, sizeof(rig->log) - used, "%s\n", text);
 	if (level <= LOG_WARNING && !rig->quiet)
 		say("# pager: %s", text);
 }
@@ -263,6 +278,8 @@ static const struct pager_ops ops = {
 	.resolve = rig_resolve,
 	.advice = rig_advice,
 	.forked = rig_forked,
+	.uffd_id = rig_uffd_id,
+	.user = rig_user,
 	.complete = rig_complete,
 	.log = rig_log,
 };
@@ -270,6 +287,8 @@ static const struct pager_ops ops = {
 static const struct pager_ops ops_no_resolve = {
 	.advice = rig_advice,
 	.forked = rig_forked,
+	.uffd_id = rig_uffd_id,
+	.user = rig_user,
 	.complete = rig_complete,
 	.log = rig_log,
 };
@@ -508,7 +527,7 @@ static void arm_child(struct rig *rig, struct test_child *c)
 		}
 		MUST(CMSG_FIRSTHDR(&msg));
 		memcpy(&uffd, CMSG_DATA(CMSG_FIRSTHDR(&msg)), sizeof(int));
-		c->space = pager_add_space(rig->pager, "child", uffd);
+		c->space = pager_add_space(rig->pager, &(struct pager_process){ c->pid, 1, "child" }, uffd);
 		MUST(c->space >= 0);
 		break;
 	}

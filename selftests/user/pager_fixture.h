@@ -73,8 +73,11 @@ struct rig {
 	unsigned int n_children;
 	unsigned int resolved, forked, completed;
 	bool no_resolve, quiet;
+	/* the pager's questions of these names; NULL: no answer */
+	int (*uffd_id)(struct rig *rig, int uffd, uint64_t *id);
+	int (*user)(struct rig *rig, int uffd, struct pager_process *process);
 	unsigned int first_slot;	/* all before this one are done with */
-	char last_log[256];
+	char log[32768];		/* what the pager has said, line by line, as far as it fits */
 	struct pager_stats stats;	/* after rig_run() */
 };
 

@@ -40,13 +40,13 @@ static int apply_fork(struct pager *p, struct space *parent, const struct uffd_m
 {
 	int uffd = (int)msg->arg.fork.ufd;
 	struct timespec pause = { .tv_nsec = 10000000 };
+	struct pager_process process = { 0 };
 	struct space *child;
-	char name[64];
 	int flags;
 
 	p->stats.forks++;
-	snprintf(name, sizeof(name), "%.40s+%u", parent->name, p->next_space);
-	for (int tries = 0; !(child = space_new(p, name, uffd)); tries++) {
+	memcpy(process.name, parent->process.name, sizeof(process.name));
+	for (int tries = 0; !(child = space_new(p, &process, uffd)); tries++) {
 		int err = errno;
 
 		if (tries == 500) {
@@ -68,6 +68,7 @@ static int apply_fork(struct pager *p, struct space *parent, const struct uffd_m
 		pager_log(p, LOG_WARNING, "%s: no memory for the table of a forked child", parent->name);
 	if (p->ops.forked)
 		p->ops.forked(p->data, parent->number, child->number);
+	told_event(p, child);
 	return 0;
 }
 

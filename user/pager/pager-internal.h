@@ -22,6 +22,8 @@
 #define PAGER_BATCH		64	/* messages per read, descriptors per epoll_wait */
 #define PAGER_SEEN		256	/* threads whose repeated faults are counted; power of two */
 #define PAGER_DELAYED		64
+#define PAGER_EARLY		32	/* forks told before their events */
+#define PAGER_NEVER		UINT64_MAX
 
 /* a page of an object is what comes in at once: 4 KiB, or a huge page of hugetlbfs */
 struct object {
@@ -51,7 +53,13 @@ struct space {
 	uint64_t remap_from, remap_to, remap_length;
 	uint64_t born_us, moved_us;	/* when it appeared; when it last reported a remap or unmap */
 	int uffd;
-	char *name;
+	struct pager_process process;	/* uses it; pid 0: not known yet */
+	bool told;			/* that it leaves will be told */
+	bool left;			/* and has been */
+	bool unsure;			/* or may have been, but was lost */
+	uint64_t look_us, look_step_us;	/* when to look whether it lives, and the time between two looks */
+	uint64_t id;			/* of a forked child's userfaultfd; 0: not known */
+	char name[48];			/* for the log: PID#NUMBER (NAME) */
 	struct pager_range *ranges;	/* sorted by start, not overlapping */
 	size_t n_ranges, max_ranges;
 };
@@ -74,6 +82,12 @@ struct delayed_wake {
 	struct space *space;
 	uint64_t address;
 	uint64_t due_us;
+};
+
+/* a fork that was told before its event */
+struct early {
+	uint64_t id, told_us;
+	struct pager_process process;
 };
 
 struct watch {
@@ -112,6 +126,11 @@ struct pager {
 	struct delayed_wake delayed[PAGER_DELAYED];
 	unsigned int n_delayed;
 
+	bool told;			/* exec and exit */
+	struct early early[PAGER_EARLY];
+	unsigned int next_early;
+	unsigned int next_look;		/* index of the space to be looked at first */
+
 	struct watch watches[PAGER_MAX_WATCH];
 	unsigned int n_watches;
 
@@ -121,7 +140,7 @@ struct pager {
 	bool starved_logged, later_logged;
 	uint64_t later_us;		/* no fill before this time */
 	uint64_t later_step_us;
-	uint64_t begin_us, fault_us, check_us, fork_us;
+	uint64_t begin_us, fault_us, watch_us, check_us, fork_us;
 	uint64_t step_pages;		/* size of the next background step */
 	struct pager_stats stats;
 };
@@ -163,8 +182,9 @@ void object_release_cache(struct object *o, uint64_t end);
 void object_read_ahead(struct object *o, uint64_t page);
 
 /* space.c */
-struct space *space_new(struct pager *p, const char *name, int uffd);
-struct space *space_get(struct pager *p, unsigned int number);
+struct space *space_new(struct pager *p, const struct pager_process *process, int uffd);
+void space_name(struct space *s, const struct pager_process *process);
+struct space *space_get(const struct pager *p, unsigned int number);
 void space_close(struct pager *p, struct space *s);
 void space_free(struct space *s);
 const struct pager_range *space_find(const struct space *s, uint64_t address);
@@ -175,6 +195,12 @@ void space_move(struct space *s, uint64_t from, uint64_t to, uint64_t length, bo
 int space_copy_table(struct space *child, const struct space *parent);
 void space_wake(struct space *s, uint64_t address);
 bool space_alive(struct pager *p, struct space *s);
+
+/* told.c */
+void told_new(struct pager *p, struct space *s);
+void told_event(struct pager *p, struct space *child);
+void told_hurry(struct pager *p);
+void told_check(struct pager *p, uint64_t now);
 
 /* event.c */
 int event_drain(struct pager *p, struct space *s);

@@ -23,9 +23,6 @@
 #define DEFAULT_CHUNK		(1ULL << 20)
 #define MAX_TRANSFER		(64ULL << 20)
 
-#define CHECK_US		250000	/* are the spaces still there */
-#define CHECK_MANY_US		1000000
-#define MANY_SPACES		100
 #define LATER_FIRST_US		1000
 #define LATER_MAX_US		100000
 #define STARVED_MS		2
@@ -271,14 +268,6 @@ static void forget_dead_faults(struct pager *p)
 	p->n_faults = kept;
 }
 
-static void check_spaces(struct pager *p, uint64_t now)
-{
-	p->check_us = now + (p->living > MANY_SPACES ? CHECK_MANY_US : CHECK_US);
-	for (unsigned int i = 0; i < p->n_spaces; i++)
-		if (!p->spaces[i]->dead && !space_alive(p, p->spaces[i]))
-			space_close(p, p->spaces[i]);
-}
-
 /* somebody waits: a background step ends early */
 static bool is_ready(struct pager *p)
 {
@@ -289,11 +278,11 @@ static bool is_ready(struct pager *p)
 
 static uint64_t step_size(struct pager *p)
 {
-	uint64_t since = pager_now_us() - p->fault_us;
+	uint64_t now = pager_now_us(), since = now - p->fault_us;
 
 	if (p->fault_us && since < BUSY_US)
 		p->step_pages = BUSY_PAGES;
-	else if (p->fault_us && since < QUIET_US)
+	else if ((p->fault_us && since < QUIET_US) || (p->watch_us && now - p->watch_us < QUIET_US))
 		p->step_pages = QUIET_PAGES;
 	else
 		p->step_pages *= 2;
@@ -425,7 +414,7 @@ static int round_trip(struct pager *p)
 		/* the event that could not be read keeps its descriptor ready; dead spaces may have the room it needs */
 		nanosleep(&pause, NULL);
 		p->starved = false;
-		p->check_us = 0;
+		told_hurry(p);
 	}
 	for (int i = 0; i < n; i++) {
 		struct watch *w = as_watch(p, events[i].data.ptr);
@@ -433,6 +422,7 @@ static int round_trip(struct pager *p)
 
 		if (w) {
 			w->fn(w->data, w->fd);
+			p->watch_us = pager_now_us();
 		} else {
 			rc = event_drain(p, s);
 			if (rc)
@@ -444,7 +434,7 @@ static int round_trip(struct pager *p)
 
 	now = pager_now_us();
 	if (now >= p->check_us)
-		check_spaces(p, now);
+		told_check(p, now);
 	fault_wake_delayed(p, now);
 	rc = 0;
 	if (p->later_us <= now && p->n_faults) {
@@ -477,7 +467,7 @@ int pager_run(struct pager *p)
 		p->stats.bytes_total = p->left;
 	}
 	p->step_pages = QUIET_PAGES;
-	p->check_us = pager_now_us() + CHECK_US;
+	p->check_us = pager_now_us();
 	while (!rc) {
 		if (p->stop) {
 			rc = -EINTR;

@@ -252,8 +252,9 @@ static int add_object(struct session *s, struct session_object *o, int fd)
 
 static int open_space(struct session *s, struct task *task)
 {
-	char name[32], label[64], path[32];
 	struct session_space *spaces;
+	struct pager_process process;
+	char path[32];
 	int mem, uffd, ret;
 	uint64_t id;
 
@@ -270,15 +271,16 @@ static int open_space(struct session *s, struct task *task)
 		log_warning("task %d: no userfaultfd on it: %s", (int)task->process.vpid, genl_error());
 		return ret;
 	}
-	process_name(task->process.pid, name, sizeof(name));
-	snprintf(label, sizeof(label), "%d (%s)", (int)task->process.pid, name);
+	/* it sleeps, so only one that was killed is not there */
+	if (session_process(task->process.pid, &process))
+		process = (struct pager_process){ .pid = task->process.pid };
 	spaces = reallocarray(s->spaces, s->n_spaces + 1, sizeof(*spaces));
 	if (!spaces) {
 		close(uffd);
 		return -ENOMEM;
 	}
 	s->spaces = spaces;
-	ret = pager_add_space(s->pager, label, uffd);
+	ret = pager_add_space(s->pager, &process, uffd);
 	if (ret < 0) {
 		log_warning("task %d: its userfaultfd cannot be used: %s", (int)task->process.vpid, strerror(-ret));
 		return ret;
@@ -286,11 +288,11 @@ static int open_space(struct session *s, struct task *task)
 	/* the pager counts spaces as we add them */
 	snprintf(path, sizeof(path), "/proc/%d/pagemap", (int)task->process.pid);
 	s->spaces[s->n_spaces++] = (struct session_space){
-		.pid = task->process.pid,
 		.pagemap_fd = open(path, O_RDONLY | O_CLOEXEC),
 	};
 	task->space = ret;
-	log_info("task %d: pid %s, uffd id %016" PRIx64, (int)task->process.vpid, label, id);
+	log_info("task %d: %s, start time %" PRIu64 ", uffd id %016" PRIx64, (int)task->process.vpid,
+		 pager_space_name(s->pager, task->space), process.start_time, id);
 	return 0;
 }
 
@@ -401,6 +403,8 @@ int session_arm(struct session *s, pid_t root)
 	ret = 0;
 	for (i = 0; !ret && i < s->n_objects; i++)
 		ret = take_object(s, &s->objects[i], &tree);
+	if (!ret && s->n_spaces)
+		session_follow(s, root);
 out:
 	tree_free(&tree);
 	return ret;

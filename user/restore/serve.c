@@ -42,7 +42,7 @@ static int look_up(const struct session *s, pid_t pid, uint64_t addr, struct pag
 	return ret;
 }
 
-/* a forked child: nobody told its pid, but the fault came from thread tid, as its own pid namespace counts */
+/* nobody has told whose space it is yet, but the fault came from thread tid, as its own pid namespace counts */
 static int look_up_thread(const struct session *s, pid_t tid, uint64_t addr, struct pager_range *range)
 {
 	DIR *proc = opendir("/proc");
@@ -76,9 +76,12 @@ static int look_up_thread(const struct session *s, pid_t tid, uint64_t addr, str
 static int resolve(void *data, unsigned int space, pid_t tid, uint64_t addr, struct pager_range *range)
 {
 	const struct session *s = data;
+	struct pager_process process;
+	unsigned long long start;
 
-	if (space < s->n_spaces)
-		return look_up(s, s->spaces[space].pid, addr, range);
+	if (pager_space_process(s->pager, space, &process) && !process_start_time(process.pid, &start) &&
+	    start == process.start_time)
+		return look_up(s, process.pid, addr, range);
 	return look_up_thread(s, tid, addr, range);
 }
 
@@ -125,7 +128,7 @@ static int complete(void *data, unsigned int space, int uffd)
 	int ret = genl_uffd_complete(s->genl, uffd);
 
 	if (ret)
-		log_error("space %u: %s", space, genl_error());
+		log_error("%s: %s", pager_space_name(s->pager, space), genl_error());
 	return ret;
 }
 
@@ -138,6 +141,8 @@ static void pager_log(void *data, int level, const char *text)
 const struct pager_ops session_pager_ops = {
 	.resolve = resolve,
 	.advice = advice,
+	.uffd_id = session_uffd_id,
+	.user = session_user,
 	.alive = alive,
 	.complete = complete,
 	.log = pager_log,
@@ -241,6 +246,7 @@ int session_serve(struct session *s)
 
 	if (!ret)
 		ret = pager_run(s->pager);
+	session_unfollow(s);
 	if (ret && ret != -ESRCH)
 		log_error("the pager cannot go on: %s: pages are missing, so the processes that need them will be killed; restore again from the image",
 			  strerror(-ret));
