@@ -525,8 +525,8 @@ static void write_one(const struct object *o, size_t page, uint64_t *seed)
 }
 
 /*
- * MADV_REMOVE by a forked child, and at a place that only the child has: nobody has told the pager of either. A part of a
- * huge page cannot be moved.
+ * MADV_REMOVE by a forked child, and at a place that only the child has: nobody has told the pager of either. A part
+ * of a huge page cannot be moved.
  */
 static void remove_in_child(const char *start, size_t length, bool move)
 {
@@ -751,7 +751,8 @@ static void move_private_mapping(void)
 	pid = fork();
 	if (pid == 0) {
 		memset(xp + 65 * PAGE, 2, PAGE);
-		_exit(xp[64 * PAGE] != 1 || !check_page(o, xp + 66 * PAGE, first + 66, gen, true, "private, in a child"));
+		_exit(xp[64 * PAGE] != 1 ||
+		      !check_page(o, xp + 66 * PAGE, first + 66, gen, true, "private, in a child"));
 	}
 	if (pid < 0 || waitpid(pid, &status, 0) != pid || status)
 		mishap("child with a private mapping");
@@ -761,8 +762,9 @@ static void move_private_mapping(void)
 		mishap("MADV_DONTNEED of a private page");
 	check_run(o, xp + 64 * PAGE, first + 64, n - 64, "private, moved");
 	/* back, for the next storm */
-	must_map(mremap(xp, XP_LEN, XP_LEN, MREMAP_MAYMOVE | MREMAP_FIXED, X_BASE(3)), X_BASE(3), "mremap, private, back");
-	xp = X_BASE(3);
+	to = X_BASE(3);
+	must_map(mremap(xp, XP_LEN, XP_LEN, MREMAP_MAYMOVE | MREMAP_FIXED, to), to, "mremap, private, back");
+	xp = to;
 }
 
 static void *mover(void *arg)
@@ -967,7 +969,7 @@ static void lead_lives(void)
 		if (!status)
 			continue;
 		append("wrong", "order %u: life %d ended with status %#x\n", order, (int)pid, status);
-		atomic_fetch_add(&failed[15], 1);
+		atomic_fetch_add(&failed[MISHAP], 1);
 	}
 	look_at(0, 1);
 }

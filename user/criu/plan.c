@@ -116,8 +116,9 @@ static int by_start(const void *a, const void *b)
 
 /*
  * CRIU gives a child the private mappings that its parent has at the same addresses, and writes a page that is the
- * child's own only where it differs from what is there (restore_priv_vma_content()). While the object's content is hidden,
- * zeros are there: a page of zeros that is the child's own would not be written, and become the object's again.
+ * child's own only where it differs from what is there (restore_priv_vma_content()). While the object's content is
+ * hidden, zeros are there: a page of zeros that is the child's own would not be written, and become the object's
+ * again.
  */
 static int check_private(struct plan_build *b, struct plan_object *o)
 {

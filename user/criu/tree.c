@@ -215,7 +215,7 @@ static int add_mapping(struct plan_build *b, struct plan_object *o, const Criu__
 	return 0;
 }
 
-/* the flags that CRIU gives a mapping of this object; it forgets the size of huge pages in a second one behind the first */
+/* the flags that CRIU gives a mapping of this object; in a second one right behind it forgets the size of huge pages */
 static bool flags_known(const struct plan_object *o, const Criu__Vma *vma)
 {
 	uint32_t flags = vma->flags & ~(MAP_TYPE | MAP_LOCKED | MAP_NORESERVE);

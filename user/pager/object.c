@@ -105,8 +105,8 @@ static size_t next_extent(const struct object *o, uint64_t offset)
 }
 
 /*
- * The needed pages around page, which is needed itself, that lie in [low, high) and in the same extent. Of huge pages it
- * is always one: more would only make whoever waits wait longer.
+ * The needed pages around page, which is needed itself, that lie in [low, high) and in the same extent. Of huge pages
+ * it is always one: more would only make whoever waits wait longer.
  */
 struct run object_run(const struct object *o, uint64_t page, uint64_t low, uint64_t high)
 {
@@ -248,8 +248,8 @@ static int cut_extents(struct object *o, uint64_t start, uint64_t end)
 }
 
 /*
- * Somebody punches [offset, offset + length). Of a huge page that is touched only in part the kernel clears that part if
- * the page is there; if it is still to come, it comes with that part as zeros.
+ * Somebody punches [offset, offset + length). Of a huge page that is touched only in part the kernel clears that part
+ * if the page is there; if it is still to come, it comes with that part as zeros.
  */
 int object_punch(struct pager *p, struct object *o, uint64_t offset, uint64_t length)
 {
@@ -733,8 +733,8 @@ static int overwrite_huge(struct pager *p, struct object *o)
 }
 
 /*
- * Room for a huge page on its way, and one of zeros. All in memory now: where UFFDIO_COPY has to wait for its source, it
- * takes a second huge page meanwhile, which may not be to be had.
+ * Room for a huge page on its way, and one of zeros. All in memory now: where UFFDIO_COPY has to wait for its source,
+ * it takes a second huge page meanwhile, which may not be to be had.
  */
 static int prepare_huge(struct pager *p, const struct object *o)
 {

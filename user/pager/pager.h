@@ -5,14 +5,16 @@
  * It takes userfaultfds and tables (range of an address space -> object, extent of an object -> file) from whoever
  * has them and knows nothing of netlink or CRIU.
  *
- * Words: an object is one inode of shmem or, with huge pages of 2 MiB, of hugetlbfs; a space is one address space with its
- * userfaultfd; a range is one mapping of an object in a space, shared or private. All offsets and lengths are bytes and
- * multiples of 4096, those of ranges multiples of the object's page size; an object's size may end inside its last page.
+ * Words: an object is one inode of shmem or, with huge pages of 2 MiB, of hugetlbfs; a space is one address space
+ * with its userfaultfd; a range is one mapping of an object in a space, shared or private. All offsets and lengths
+ * are bytes and multiples of 4096, those of ranges multiples of the object's page size; an object's size may end
+ * inside its last page.
  *
  * How a page gets in: the pager maps each object itself, with a userfaultfd of its own on that mapping, and fills by
  * UFFDIO_COPY there. Nothing the watched processes do to their mappings (fork, mremap, munmap, exit) can disturb
  * that. Whoever waits is then woken by UFFDIO_WAKE on the userfaultfd that faulted. So a private mapping is never
- * filled itself, which would take it away from its object: whoever waits there finds the object's page, and may copy it.
+ * filled itself, which would take it away from its object: whoever waits there finds the object's page, and may copy
+ * it.
  *
  * Single threaded, not reentrant; no function may be called from a signal handler. Errors are negative errno values.
  */

@@ -175,8 +175,8 @@ static bool before(const struct statx_timestamp *t, const struct timespec *than)
 }
 
 /*
- * hugetlbfs notes no birth. A new inode has one time for all, and each of them goes back only if somebody wants it to: it
- * is no younger than the oldest.
+ * hugetlbfs notes no birth. A new inode has one time for all, and each of them goes back only if somebody wants it
+ * to: it is no younger than the oldest.
  */
 static void guess_birth(struct statx *stx)
 {

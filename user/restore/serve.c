@@ -240,7 +240,8 @@ static void summary(const struct session *s, int result)
 	pager_get_stats(s->pager, &stats);
 	log_line(result && result != -ESRCH ? LOG_ERR : LOG_INFO,
 		 "summary: objects lazy %zu eager %zu, bytes %" PRIu64 " (fault %" PRIu64 ", background %" PRIu64
-		 ", dropped %" PRIu64 ", holes %" PRIu64 "%s), faults %" PRIu64 ", duration %" PRIu64 ".%03" PRIu64 " s%s",
+		 ", dropped %" PRIu64 ", holes %" PRIu64 "%s), faults %" PRIu64
+		 ", duration %" PRIu64 ".%03" PRIu64 " s%s",
 		 s->n_lazy, s->n_eager, stats.bytes_total, stats.bytes_by_fault, stats.bytes_background,
 		 stats.bytes_dropped, stats.bytes_holes, stats.bytes_found ? ", and some found past the pager" : "",
 		 stats.faults, stats.elapsed_us / 1000000, stats.elapsed_us / 1000 % 1000,
