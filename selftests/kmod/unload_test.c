@@ -300,6 +300,69 @@ TEST_F_TIMEOUT(unload, refused_meanwhile, 300)
 	EXPECT_GT(20, time(NULL) - began);
 }
 
+/* ---- a worker that waits for somebody's memory ---- */
+
+#define PIECES 30000UL
+
+/* so many mappings that copying them takes a while, with the memory locked */
+static int forks_slowly(void *arg)
+{
+	char *room = mmap(NULL, 2 * PIECES * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	for (unsigned long i = 0; i < PIECES; i++)
+		mprotect(room + 2 * i * PAGE, PAGE, PROT_READ);
+	board->step = 1;
+	for (;;) {
+		pid_t pid = fork();
+
+		if (!pid)
+			_exit(0);
+		waitpid(pid, NULL, 0);
+	}
+}
+
+FIXTURE(locked)
+{
+};
+
+FIXTURE_SETUP(locked)
+{
+	process_prepare();
+	ASSERT_LT(0, request_family());
+}
+
+FIXTURE_TEARDOWN(locked)
+{
+	EXPECT_LT(0, request_family());
+}
+
+TEST_F_TIMEOUT(locked, watch_is_refused, 600)
+{
+	struct scene s = { 0 };
+	struct answer answer = { 0 };
+	int tries = 300;
+
+	s.target = process_start(forks_slowly, NULL);
+	ASSERT_TRUE(wait_for(&board->step, 1, LONG));
+	s.sock = request_socket();
+	while (tries-- && answer.error != -EBUSY) {
+		answer = request(s.sock, MEMFDCR_CMD_WATCH_START, LIST({ MEMFDCR_A_WATCH_PID, 4, s.target }));
+		if (!answer.error) {
+			mnl_socket_close(s.sock);
+			s.sock = request_socket();
+		}
+	}
+	/* it was refused, and is still under way */
+	if (answer.error == -EBUSY)
+		EXPECT_EQ(-EAGAIN, module_unload());
+	kill(s.target, SIGKILL);
+	waitpid(s.target, NULL, 0);
+	let_go(&s);
+	EXPECT_EQ(0, module_unload_soon());
+	if (answer.error != -EBUSY)
+		SKIP(return, "no fork() of %lu mappings took longer than a watch waits", 2 * PIECES);
+}
+
 /* ---- those who are killed while they ask ---- */
 
 FIXTURE(killed)
