@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <unistd.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <libmnl/libmnl.h>
@@ -104,6 +105,7 @@ static void dump_once(void)
 int storm_dumper(void *arg)
 {
 	storm_seed(2, (long)arg);
+	setpriority(PRIO_PROCESS, 0, 10);
 	while (storm->phase != OVER) {
 		rest();
 		dump_once();

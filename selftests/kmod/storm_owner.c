@@ -7,6 +7,7 @@
 #include <time.h>
 #include <unistd.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 
 #include "request.h"
@@ -64,6 +65,8 @@ static int begin(struct life *life)
 		_exit(storm_tree_run(tree, owner));
 	}
 	tree->root = root;
+	/* everybody else has time as long as somebody waits for a page */
+	setpriority(PRIO_PROCESS, 0, -10);
 	if (life->paged)
 		err = storm_pager_begin(&life->pager, tree);
 	if (!err && life->watched)

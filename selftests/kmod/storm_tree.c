@@ -212,6 +212,8 @@ static void *look_through_kernel(void *arg)
 
 	if (pipe2(ends, O_CLOEXEC))
 		return NULL;
+	/* this thread, that is */
+	setpriority(PRIO_PROCESS, 0, 10);
 	for (;;) {
 		unsigned long page = i++ * 37 % LANE_PAGES, slot = i % SLOTS;
 		uint64_t word = 0, want = storm_word(tree.number, l, page, 0);

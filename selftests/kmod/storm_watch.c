@@ -6,6 +6,7 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <libmnl/libmnl.h>
 #include <linux/genetlink.h>
@@ -247,6 +248,7 @@ static void watch_for_a_while(pid_t root)
 int storm_watcher(void *arg)
 {
 	storm_seed(1, (long)arg);
+	setpriority(PRIO_PROCESS, 0, 5);
 	while (storm->phase != OVER) {
 		pid_t root = storm->tree[storm_any(OWNERS)].root;
 
