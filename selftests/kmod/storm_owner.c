@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Lives of trees in a storm, one after the other: each has an owner, who may page and watch it, and lets it go somehow. */
+/* Lives of trees in a storm: each has an owner, who may page and watch it, and lets it go in one way or another. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <signal.h>
@@ -91,6 +91,8 @@ static void serve(struct life *life)
 		storm_pager_serve(&life->pager, life->watched ? 1 : 20);
 	if (life->paged && life->rounds % 50 == 49)
 		storm_pager_sweep(&life->pager);
+	if (life->paged && life->rounds % 50 == 24)
+		storm_pager_inspect(&life->pager);
 	/* after the fork event: that comes first */
 	for (int i = 0; life->watched && i < 100 && storm_watch_read(&life->watch, idle ? 20 : 0); i++)
 		idle = false;
@@ -125,9 +127,11 @@ static void end(struct life *life)
 		/* what it knew of children goes with it */
 		life->watch.knows_uffd = NULL;
 		if (how) {
-			/* nothing is missing any more: they live on */
+			/* nothing is missing any more: they live on, as if nothing had happened */
 			storm_pager_complete(&life->pager);
 			life->paged = false;
+			for (int i = 0; i < 20; i++)
+				serve(life);
 		} else {
 			/* all guards at once: the kernel kills whoever may see a missing page */
 			storm->n.lost_pagers++;
@@ -154,7 +158,7 @@ static int one_life(void *arg)
 	storm_seed(5, life.number);
 	life.paged = storm_any(4);
 	life.watched = storm_any(2);
-	until = 10 + storm_any(300);
+	until = 10 + storm_any(150);
 	if (begin(&life))
 		return 0;
 	storm->n.lives++;

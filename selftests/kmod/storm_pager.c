@@ -11,6 +11,8 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <libmnl/libmnl.h>
+#include <linux/genetlink.h>
 #include <linux/memfdcr.h>
 
 #include "request.h"
@@ -191,6 +193,40 @@ bool storm_pager_sweep(struct storm_pager *p)
 		if (copy(p, p->uffds[i], ARENA - PAGE, 1) == -ESRCH)
 			drop(p, i);
 	return !p->n;
+}
+
+/* nobody of a tree that its pager still serves may be anywhere else than in its lanes */
+static void check_range(const struct nlmsghdr *nlh, void *arg)
+{
+	const struct storm_pager *p = arg;
+	uint64_t start = ARENA, end = ARENA;
+	const struct nlattr *attr;
+
+	mnl_attr_for_each(attr, nlh, GENL_HDRLEN) {
+		if (mnl_attr_get_type(attr) == MEMFDCR_A_UFFD_START)
+			start = mnl_attr_get_u64(attr);
+		else if (mnl_attr_get_type(attr) == MEMFDCR_A_UFFD_END)
+			end = mnl_attr_get_u64(attr);
+	}
+	if (start < ARENA || end < start || end > ARENA + LANES * LANE_SIZE)
+		storm_fault("tree %u: %lx-%lx is watched", p->tree->number, (long)start, (long)end);
+}
+
+void storm_pager_inspect(struct storm_pager *p)
+{
+	struct attribute attributes[] = { { MEMFDCR_A_UFFD_FD, 4 }, { 0 } };
+	struct mnl_socket *sock = p->n ? request_socket() : NULL;
+	struct answer answer;
+
+	if (!sock)
+		return;
+	attributes[0].value = p->uffds[storm_any(p->n)];
+	answer = request(sock, MEMFDCR_CMD_UFFD_GET, attributes);
+	if (!answer.error)
+		answer = request_dump(sock, MEMFDCR_CMD_UFFD_GET, attributes, check_range, p);
+	if (answer.error)
+		storm_fault("uffd-get: %d, %s", answer.error, answer.message);
+	mnl_socket_close(sock);
 }
 
 void storm_pager_drop_one(struct storm_pager *p)

@@ -31,6 +31,8 @@ int storm_pager_begin(struct storm_pager *pager, const struct storm_tree *tree);
 void storm_pager_serve(struct storm_pager *pager, int milliseconds);
 /* closes what watches nobody any more; true: that was all */
 bool storm_pager_sweep(struct storm_pager *pager);
+/* asks the module what one of them watches */
+void storm_pager_inspect(struct storm_pager *pager);
 /* whether a fork event told of the userfaultfd with this number */
 bool storm_pager_knows(const struct storm_pager *pager, uint64_t uffd_id);
 /* fills everything that is missing, and lets go of everybody */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A storm over the module: trees that change all the time are paged, watched and dumped at once, everything is broken off
- * in the middle, and somebody tries to unload the module all the time. It wants to be alone with the module.
+ * A storm over the module: trees that change all the time are paged, watched and dumped at once, everything is broken
+ * off in the middle, and somebody tries to unload the module all the time. It wants to be alone with the module.
  *
  * It goes in rounds. In the first part of a round the module is in use all the time, and no unloading may succeed. In
  * the second it is in use now and then, is unloaded when it is not, and loaded again by whoever asks next. Then all is

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Watches in a storm: by readers who are quick, slow, or gone in the middle; and whether what they are told can be true.
+ * Watches in a storm: by readers who are quick, slow, or gone in the middle; and whether what they are told can be
+ * true.
  */
 #include <errno.h>
 #include <poll.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What holds the module: while any of it is there unloading is refused, and when it has gone unloading succeeds. Wants to
- * be alone with the module.
+ * What holds the module: while any of it is there unloading is refused, and when it has gone unloading succeeds. Wants
+ * to be alone with the module.
  */
 #define _GNU_SOURCE
 #include <errno.h>
