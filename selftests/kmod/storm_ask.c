@@ -22,7 +22,7 @@
 static void rest(void)
 {
 	if (storm->phase == LOOSE)
-		storm_nap(50000);
+		storm_nap(150000);
 }
 
 static pid_t any_root(void)

@@ -254,7 +254,7 @@ int storm_watcher(void *arg)
 		pid_t root = storm->tree[storm_any(OWNERS)].root;
 
 		if (storm->phase == LOOSE)
-			storm_nap(100000);
+			storm_nap(300000);
 		if (!root)
 			root = getppid();
 		watch_for_a_while(root);
