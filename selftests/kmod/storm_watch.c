@@ -223,19 +223,22 @@ void storm_watch_end(struct storm_watch *w)
 /* a watch that begins in the middle, of a reader who takes his time, or leaves */
 static void watch_for_a_while(pid_t root)
 {
-	unsigned int slowness = storm_any(3), reads = storm_any(storm->phase == LOOSE ? 3 : 60);
+	unsigned int slowness = storm_any(3), reads = storm_any(storm->phase == LOOSE ? 3 : slowness == 2 ? 6 : 60);
 	struct storm_watch w;
 	int small = 1;
 
-	if (storm_watch_begin(&w, root, false, 16U << storm_any(13)))
+	if (storm_watch_begin(&w, root, false, slowness == 2 ? 16 : 16U << storm_any(13)))
 		return;
 	if (slowness == 2)
 		setsockopt(mnl_socket_get_fd(w.sock), SOL_SOCKET, SO_RCVBUF, &small, sizeof(small));
 	while (reads-- && !w.last) {
 		if (slowness)
-			storm_nap(slowness * 20000);
+			storm_nap(slowness == 2 ? 1000000 : 20000);
 		storm_watch_read(&w, 20);
 	}
+	/* what was lost is told behind what was not */
+	for (int i = 0; slowness == 2 && i < 100 && !w.last; i++)
+		storm_watch_read(&w, 0);
 	if (storm_any(3) == 0 && !storm_watch_stop(&w)) {
 		uint64_t told = w.sequence;
 
