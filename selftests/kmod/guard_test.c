@@ -561,13 +561,6 @@ TEST_F(guard, read_sizes)
 	EXPECT_EQ(0, board->zeros);
 }
 
-TEST_F(guard, module_is_in_use)
-{
-	watch(_metadata, self, target_wait, NULL);
-	EXPECT_EQ(-1, syscall(SYS_delete_module, "memfdcr", O_NONBLOCK));
-	EXPECT_EQ(EAGAIN, errno);	/* what rmmod calls "in use" */
-}
-
 /* maps its missing memory anew, where nobody watches, and looks */
 static int map_anew(void *arg)
 {
