@@ -120,20 +120,11 @@ static bool call_drops(void)
 	}
 }
 
-static enum memfdcr_drop worker_drops(void)
-{
-	int does = memfdcr_worker_does();
-
-	if (does == MEMFDCR_WORKER_UNKNOWN)
-		return MEMFDCR_DROP_UNKNOWN;
-	return does == MEMFDCR_WORKER_FILE || (does >= 0 && advice_drops(does)) ? MEMFDCR_DROP_YES : MEMFDCR_DROP_NO;
-}
-
 /**
  * memfdcr_drop() - pages go: is that what the current thread means to do?
  *
- * Context: any in which the notifier of an address space is called; between memfdcr_worker_get() and
- * memfdcr_worker_put().
+ * Context: any in which the notifier of an address space is called; between memfdcr_worker_hook() and
+ * memfdcr_worker_unhook().
  * Return: one of enum memfdcr_drop.
  */
 enum memfdcr_drop memfdcr_drop(void)
@@ -142,7 +133,7 @@ enum memfdcr_drop memfdcr_drop(void)
 	if (current->flags & (PF_MEMALLOC | PF_KTHREAD))
 		return MEMFDCR_DROP_NO;
 	if (current->flags & PF_IO_WORKER)
-		return worker_drops();
+		return memfdcr_worker_drops();
 	return call_drops() ? MEMFDCR_DROP_YES : MEMFDCR_DROP_NO;
 }
 

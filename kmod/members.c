@@ -1006,7 +1006,7 @@ static int tracepoints_register(void)
  */
 int memfdcr_members_hook(void)
 {
-	int err = memfdcr_worker_get();
+	int err = memfdcr_worker_hook();
 
 	if (err)
 		return err;
@@ -1021,7 +1021,7 @@ int memfdcr_members_hook(void)
 err_tracepoints:
 	probes_unregister();
 err_probes:
-	memfdcr_worker_put();
+	memfdcr_worker_unhook();
 	return err;
 }
 
@@ -1035,7 +1035,7 @@ void memfdcr_members_unhook(void)
 	tracepoints_unregister(ARRAY_SIZE(hooks));
 	tracepoint_synchronize_unregister();
 	probes_unregister();
-	memfdcr_worker_put();
+	memfdcr_worker_unhook();
 }
 
 /* the address space that the process has now; one that it gets by execve() meanwhile, it attaches itself */

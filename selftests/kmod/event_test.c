@@ -100,7 +100,7 @@ TEST_F_TIMEOUT(event, answers_have_room, 120)
 	WATCH(&self->r, OF_PID(self->pid), LIMIT(65536));
 	number = self->r.watch;
 	board->step = 1;
-	for (int i = 0; i < 50; i++) {
+	for (int i = 0; i < 20; i++) {
 		struct answer answer;
 
 		/* it fills up again */
@@ -112,7 +112,7 @@ TEST_F_TIMEOUT(event, answers_have_room, 120)
 		ASSERT_EQ(0, answer.error) TH_LOG("%d: %s", i, answer.message);
 	}
 	self->r.watch = number;
-	EXPECT_LT(1000, self->r.n);
+	EXPECT_LT(500, self->r.n);
 	EXPECT_EQ(0, self->r.faults);
 }
 
@@ -189,7 +189,7 @@ TEST_F_TIMEOUT(event, fresh_picture_after_an_overrun, 240)
 
 /* ---- fork() while other threads unmap ---- */
 
-#define FORKS 60
+#define FORKS 30
 #define FORK_PAGES 400UL
 #define NEXT_ROUND 900UL
 
@@ -660,10 +660,10 @@ static int count_probes(const char *const *symbols)
 TEST_F_TIMEOUT(event, nothing_is_hooked_without_a_watch, 120)
 {
 	static const char *const symbols[] = { "uprobe_dup_mmap", "copy_vma", "vma_merge_extend", "vma_merge",
-		"__vma_adjust", "do_madvise", "vfs_fallocate", "do_truncate", NULL };
-	/* what every fork(), mmap(), munmap() of others would run through */
+		"__vma_adjust", "io_madvise", "io_fallocate", "io_openat", "io_openat2", "io_ftruncate", NULL };
+	/* what every mmap(), munmap(), madvise(), ... of others would run through */
 	static const char *const forbidden[] = { "vm_stat_account", "do_mmap", "mmap_region", "do_munmap",
-		"__x64_sys_mmap", "__x64_sys_munmap", "__x64_sys_mremap", "copy_process", NULL };
+		"__x64_sys_mmap", "__x64_sys_munmap", "do_madvise", "vfs_fallocate", "do_truncate", NULL };
 
 	mount("debugfs", "/sys/kernel/debug", "debugfs", 0, NULL);
 	if (access(PROBES, R_OK))
@@ -673,9 +673,8 @@ TEST_F_TIMEOUT(event, nothing_is_hooked_without_a_watch, 120)
 		usleep(100000);
 	EXPECT_EQ(0, count_probes(symbols));
 	WATCH(&self->r, OF_PID(getpid()));
-	/* of what lets mappings grow there is either the new one or the two old ones */
-	EXPECT_LE(6, count_probes(symbols));
-	EXPECT_GE(7, count_probes(symbols));
+	/* 6.1 has two old functions that let mappings grow instead of the new one, and no ftruncate() by io_uring */
+	EXPECT_EQ(8, count_probes(symbols));
 	EXPECT_EQ(0, count_probes(forbidden));
 	EXPECT_EQ(0, stop(&self->r).error);
 	for (int i = 0; i < 50 && count_probes(symbols); i++)

@@ -17,7 +17,7 @@
 #define ARENA ((char *)0x200000000UL)		/* where nobody maps anything by itself */
 #define ARENA_PAGES 1024UL
 #define PLACE(n) (ARENA + (n) * PAGE)
-#define STORM 100000UL
+#define STORM 20000UL
 #define OF_PID(p) { MEMFDCR_A_WATCH_PID, 4, p }
 #define OF_TREE(p) { MEMFDCR_A_WATCH_TREE, 4, p }
 #define LIMIT(n) { MEMFDCR_A_WATCH_LIMIT, 4, n }

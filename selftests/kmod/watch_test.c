@@ -433,7 +433,7 @@ TEST_F_TIMEOUT(watch, mremap, 120)
 
 /* ---- order ---- */
 
-#define ROUNDS 1000
+#define ROUNDS 200
 #define RACE_PAGES 32UL
 #define MARKER 512UL
 
@@ -762,7 +762,7 @@ TEST_F_TIMEOUT(watch, stop, 300)
 
 	self->pid = process_start(storm_for_ever, NULL);
 	board->step = 1;
-	for (int i = 0; i < 100; i++) {
+	for (int i = 0; i < 16; i++) {
 		WATCH(&self->r, OF_TREE(self->pid), LIMIT(16 << i % 4));
 		while (self->r.n < 10)
 			ASSERT_TRUE(read_some(&self->r, PATIENCE));
@@ -782,7 +782,7 @@ TEST_F_TIMEOUT(watch, closed_in_a_storm, 300)
 {
 	self->pid = process_start(storm_for_ever, NULL);
 	board->step = 1;
-	for (int i = 0; i < 200; i++) {
+	for (int i = 0; i < 40; i++) {
 		WATCH(&self->r, OF_TREE(self->pid), LIMIT(16 << i % 8));
 		WATCH(&self->r2, OF_PID(self->pid));
 		for (int j = 0; j < i % 5; j++)
@@ -792,7 +792,7 @@ TEST_F_TIMEOUT(watch, closed_in_a_storm, 300)
 	}
 	EXPECT_TRUE(module_unused_soon());
 	/* and the other way round */
-	for (int i = 0; i < 50; i++) {
+	for (int i = 0; i < 10; i++) {
 		WATCH(&self->r, OF_TREE(self->pid));
 		read_some(&self->r, PATIENCE);
 		kill(self->pid, SIGKILL);
@@ -814,7 +814,7 @@ TEST_F_TIMEOUT(watch, holds_the_module, 120)
 	EXPECT_EQ(0, module_unload_soon());
 	reader_close(&self->r);
 	/* with a process that has things of ours to do yet */
-	for (int i = 0; i < 10; i++) {
+	for (int i = 0; i < 3; i++) {
 		kill(self->pid, SIGKILL);
 		waitpid(self->pid, NULL, 0);
 		board->step = 1;
