@@ -16,7 +16,7 @@
 #include <sys/wait.h>
 #include <linux/memfdcr.h>
 
-#include "kselftest_harness.h"
+#include "harness.h"
 #include "process.h"
 #include "request.h"
 
@@ -559,13 +559,6 @@ TEST_F(guard, read_sizes)
 	close(self->uffd);
 	EXPECT_KILLED(self->pid);
 	EXPECT_EQ(0, board->zeros);
-}
-
-TEST_F(guard, module_is_in_use)
-{
-	watch(_metadata, self, target_wait, NULL);
-	EXPECT_EQ(-1, syscall(SYS_delete_module, "memfdcr", O_NONBLOCK));
-	EXPECT_EQ(EAGAIN, errno);	/* what rmmod calls "in use" */
 }
 
 /* maps its missing memory anew, where nobody watches, and looks */

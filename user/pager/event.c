@@ -141,8 +141,7 @@ static int drop_range(struct pager *p, struct space *s, unsigned int object, uin
 	seals = fcntl(o->fd, F_GET_SEALS);
 	if (seals >= 0 && seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE))
 		return 0;
-	object_drop(p, o, offset >> PAGER_PAGE_SHIFT, (offset + length) >> PAGER_PAGE_SHIFT);
-	return 0;
+	return object_punch(p, o, offset, length);
 }
 
 /*

@@ -13,6 +13,7 @@
 #define PAGER_PAGE		4096ULL
 #define PAGER_PAGE_SHIFT	12
 #define PAGER_PAGE_MASK		(~(PAGER_PAGE - 1))
+#define PAGER_HUGE_SHIFT	21	/* the only huge pages of hugetlbfs that the pager fills */
 
 /* no memory just now (the cgroup may be at its limit): nothing is lost, try again after reading events */
 #define PAGER_LATER		1
@@ -24,15 +25,17 @@
 #define PAGER_EARLY		32	/* forks told before their events */
 #define PAGER_NEVER		UINT64_MAX
 
+/* a page of an object is what comes in at once: 4 KiB, or a huge page of hugetlbfs */
 struct object {
 	char *name;
 	int fd;
+	unsigned int shift;		/* of its pages; all page numbers and counts below are in these */
 	uint64_t pages;			/* of the object when it was added */
 	unsigned char *map;		/* never touched: only an address for UFFDIO_COPY */
 	uint64_t map_pages;
 	struct pager_extent *extents;
 	size_t n_extents;
-	uint64_t *needed;		/* one bit a page: the image has it and it is not in yet */
+	uint64_t *needed;		/* one bit a page: the image has some of it and it is not in yet */
 	uint64_t needed_pages;		/* the bitmap ends here: beyond lies no extent */
 	uint64_t left;			/* bits set in needed */
 	uint64_t cursor;		/* the background transfer goes on here */
@@ -104,11 +107,12 @@ struct pager {
 	int epoll;
 	unsigned char *buffer;		/* image bytes on their way */
 	size_t buffer_size;
+	unsigned char *zeros;		/* a huge page of them, once there is an object with such pages */
 
 	struct object **objects;
 	unsigned int n_objects;
 	unsigned int current;		/* object of the background transfer */
-	uint64_t left;			/* pages needed in all objects */
+	uint64_t left;			/* bytes of the pages needed in all objects */
 
 	struct space **spaces;		/* sorted by number; dead ones leave at the end of the round */
 	unsigned int n_spaces, max_spaces;
@@ -147,11 +151,22 @@ void pager_log(struct pager *p, int level, const char *fmt, ...) __attribute__((
 
 /* object.c */
 
-/* pages [first, first + count) of an object, in one extent, all needed */
+/* pages [first, first + count) of an object, all needed; in one extent, or a single huge page */
 struct run {
 	uint64_t first;
 	uint64_t count;
 };
+
+static inline bool object_is_huge(const struct object *o)
+{
+	return o->shift != PAGER_PAGE_SHIFT;
+}
+
+/* so many 4 KiB pages as pages of the object, but at least one */
+static inline uint64_t object_pages(const struct object *o, uint64_t small)
+{
+	return small >> (o->shift - PAGER_PAGE_SHIFT) ?: 1;
+}
 
 void object_free(struct pager *p, struct object *o);
 bool object_needs(const struct object *o, uint64_t page);
@@ -160,7 +175,8 @@ struct run object_run(const struct object *o, uint64_t page, uint64_t low, uint6
 int object_read(struct pager *p, struct object *o, struct run run, void *buffer);
 int object_copy(struct pager *p, struct object *o, uint64_t first, uint64_t count, const void *source, uint64_t *bytes);
 int object_zero(struct pager *p, struct object *o, uint64_t page, bool *done);
-void object_drop(struct pager *p, struct object *o, uint64_t first, uint64_t end);
+int object_punch(struct pager *p, struct object *o, uint64_t offset, uint64_t length);
+bool object_leave_hole(struct pager *p, struct object *o, uint64_t page, const void *bytes);
 void object_forget_ptes(struct object *o, uint64_t first, uint64_t count);
 void object_release_cache(struct object *o, uint64_t end);
 void object_read_ahead(struct object *o, uint64_t page);

@@ -33,7 +33,7 @@
 #define QUIET_US		20000
 #define QUIET_PAGES		16
 #define SLICE_PAGES		16	/* copied between two looks at who waits */
-#define RELEASE_PAGES		256
+#define RELEASE_BYTES		(1ULL << 20)
 
 uint64_t pager_now_us(void)
 {
@@ -77,16 +77,16 @@ static int open_userfaultfd(void)
 	return fd;
 }
 
-static int open_own(void)
+static int open_own(__u64 features)
 {
-	/* no features asked for: the answer tells all that the kernel has, those that the spaces need among them */
+	/* no features asked for: the answer tells all that the kernel has */
 	struct uffdio_api api = { .api = UFFD_API };
 	int fd = open_userfaultfd(), err;
 
 	if (fd < 0)
 		return -1;
 	err = ioctl(fd, UFFDIO_API, &api) ? errno : 0;
-	if (!err && (api.features & PAGER_SPACE_FEATURES) != PAGER_SPACE_FEATURES)
+	if (!err && (api.features & features) != features)
 		err = EOPNOTSUPP;
 	if (err) {
 		close(fd);
@@ -94,6 +94,15 @@ static int open_own(void)
 		return -1;
 	}
 	return fd;
+}
+
+bool pager_has_huge_pages(void)
+{
+	int fd = open_own(PAGER_HUGE_FEATURES);
+
+	if (fd >= 0)
+		close(fd);
+	return fd >= 0;
 }
 
 /* every watched address space is a descriptor, every fork one more */
@@ -145,7 +154,7 @@ struct pager *pager_new(const struct pager_config *config)
 		goto fail;
 
 	raise_descriptor_limit();
-	p->uffd = open_own();
+	p->uffd = open_own(PAGER_SPACE_FEATURES);
 	if (p->uffd < 0)
 		goto fail;
 	p->epoll = epoll_create1(EPOLL_CLOEXEC);
@@ -179,6 +188,8 @@ void pager_free(struct pager *p)
 	free(p->faults);
 	if (p->buffer != MAP_FAILED)
 		munmap(p->buffer, p->buffer_size);
+	if (p->zeros)
+		munmap(p->zeros, 1UL << PAGER_HUGE_SHIFT);
 	if (p->epoll >= 0)
 		close(p->epoll);
 	if (p->uffd >= 0)
@@ -209,7 +220,7 @@ void pager_stop(struct pager *p)
 void pager_get_stats(const struct pager *p, struct pager_stats *stats)
 {
 	*stats = p->stats;
-	stats->bytes_left = p->left << PAGER_PAGE_SHIFT;
+	stats->bytes_left = p->left;
 	if (!p->begin_us)
 		stats->bytes_total = stats->bytes_left;
 	else
@@ -286,10 +297,9 @@ static uint64_t step_size(struct pager *p)
  */
 static int background(struct pager *p)
 {
-	uint64_t max = step_size(p), done = 0;
+	uint64_t max, page, done = 0;
 	struct object *o = p->objects[p->current];
 	struct run run;
-	uint64_t page;
 	int rc;
 
 	while (!o->left) {
@@ -301,14 +311,17 @@ static int background(struct pager *p)
 	if (page >= o->needed_pages)
 		page = object_next_needed(o, 0);
 
+	max = object_pages(o, step_size(p));
 	run = object_run(o, page, page, page + max);
 	if (run.count > QUIET_PAGES || run.count == max)
 		object_read_ahead(o, page);
 	rc = object_read(p, o, run, p->buffer);
+	if (!rc && object_leave_hole(p, o, page, p->buffer))
+		done = run.count;
 	while (!rc && done < run.count) {
 		uint64_t n = run.count - done < SLICE_PAGES ? run.count - done : SLICE_PAGES;
 
-		rc = object_copy(p, o, run.first + done, n, p->buffer + (done << PAGER_PAGE_SHIFT),
+		rc = object_copy(p, o, run.first + done, n, p->buffer + (done << o->shift),
 				 &p->stats.bytes_background);
 		if (!rc) {
 			done += n;
@@ -318,7 +331,7 @@ static int background(struct pager *p)
 	}
 	object_forget_ptes(o, run.first, done ? done : 1);
 	o->cursor = run.first + done;
-	if (o->cursor >= o->released + RELEASE_PAGES)
+	if (o->cursor >= o->released + (RELEASE_BYTES >> o->shift))
 		object_release_cache(o, o->cursor);
 	return rc;
 }
@@ -451,7 +464,7 @@ int pager_run(struct pager *p)
 	p->running = true;
 	if (!p->begin_us) {
 		p->begin_us = pager_now_us();
-		p->stats.bytes_total = p->left << PAGER_PAGE_SHIFT;
+		p->stats.bytes_total = p->left;
 	}
 	p->step_pages = QUIET_PAGES;
 	p->check_us = pager_now_us();

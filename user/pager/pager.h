@@ -5,13 +5,16 @@
  * It takes userfaultfds and tables (range of an address space -> object, extent of an object -> file) from whoever
  * has them and knows nothing of netlink or CRIU.
  *
- * Words: an object is one shmem inode; a space is one address space with its userfaultfd; a range is one mapping of
- * an object in a space. All offsets and lengths are bytes and multiples of the page size (4096), except an object's
- * size, which may end inside its last page.
+ * Words: an object is one inode of shmem or, with huge pages of 2 MiB, of hugetlbfs; a space is one address space
+ * with its userfaultfd; a range is one mapping of an object in a space, shared or private. All offsets and lengths
+ * are bytes and multiples of 4096, those of ranges multiples of the object's page size; an object's size may end
+ * inside its last page.
  *
  * How a page gets in: the pager maps each object itself, with a userfaultfd of its own on that mapping, and fills by
  * UFFDIO_COPY there. Nothing the watched processes do to their mappings (fork, mremap, munmap, exit) can disturb
- * that. Whoever waits is then woken by UFFDIO_WAKE on the userfaultfd that faulted.
+ * that. Whoever waits is then woken by UFFDIO_WAKE on the userfaultfd that faulted. So a private mapping is never
+ * filled itself, which would take it away from its object: whoever waits there finds the object's page, and may copy
+ * it.
  *
  * Single threaded, not reentrant; no function may be called from a signal handler. Errors are negative errno values.
  */
@@ -109,6 +112,7 @@ struct pager_stats {
 	uint64_t bytes_total;		/* image bytes of all objects when pager_run() began */
 	uint64_t bytes_left;		/* of these not yet in */
 	uint64_t bytes_dropped;		/* of these punched by MADV_REMOVE before they were in: never filled */
+	uint64_t bytes_holes;		/* of these huge pages of zeros that nobody touched: left holes */
 	uint64_t bytes_found;		/* of these instantiated by somebody else, past the pager, which ends it: -EEXIST */
 	uint64_t bytes_by_fault;	/* brought in by a fault (the whole cluster) */
 	uint64_t bytes_background;	/* brought in by the background transfer */
@@ -120,6 +124,9 @@ struct pager_stats {
 	uint64_t elapsed_us;		/* since pager_run() began */
 };
 
+/* whether this kernel's userfaultfd can do what objects with huge pages need */
+bool pager_has_huge_pages(void);
+
 /* NULL with errno set (ENOMEM; EPERM, ENOSYS: no userfaultfd for the pager's own mappings) */
 struct pager *pager_new(const struct pager_config *config);
 
@@ -128,7 +135,8 @@ void pager_free(struct pager *p);
 
 /*
  * An object of size bytes whose content is described by extents (copied; sorted by offset, not overlapping; what no
- * extent covers is a hole). fd: the object, opened O_RDWR; the pager keeps a duplicate. name: for the log, copied.
+ * extent covers is a hole, or zeros in a huge page of which an extent covers another part). fd: the object, opened
+ * O_RDWR; the pager keeps a duplicate. name: for the log, copied.
  * What the object already holds is overwritten by the image where an extent covers it, before this returns (nobody
  * may have used the object yet); read errors and extents beyond the end of their file are errors.
  * Returns the object's number (0, 1, ...) or a negative errno.
@@ -152,8 +160,10 @@ const char *pager_space_name(const struct pager *p, unsigned int space);
 bool pager_space_process(const struct pager *p, unsigned int space, struct pager_process *process);
 
 /*
- * [start, end) of the space maps object from offset on, MAP_SHARED and writable at some time (VM_MAYWRITE). Registers
- * it with the space's userfaultfd. Returns 0 or a negative errno (EPERM, EBUSY, EINVAL: as UFFDIO_REGISTER).
+ * [start, end) of the space maps object from offset on, writable at some time (VM_MAYWRITE: not so a shared mapping of
+ * what is sealed or open read-only). Private mappings only of objects without huge pages: of those the kernel does not
+ * show the object's page where it is missing when the private one is made. Registers it with the space's userfaultfd.
+ * Returns 0 or a negative errno (EPERM, EBUSY, EINVAL: as UFFDIO_REGISTER).
  */
 int pager_add_range(struct pager *p, unsigned int space, uint64_t start, uint64_t end,
 		    unsigned int object, uint64_t offset);

@@ -337,8 +337,8 @@ int pager_add_range(struct pager *p, unsigned int space, uint64_t start, uint64_
 	struct space *s = space_get(p, space);
 	size_t i;
 
-	if (!s || object >= p->n_objects || start >= end || (start | end | offset) & ~PAGER_PAGE_MASK ||
-	    offset + (end - start) < offset)
+	if (!s || object >= p->n_objects || start >= end || offset + (end - start) < offset ||
+	    (start | end | offset) & ((1ULL << p->objects[object]->shift) - 1))
 		return -EINVAL;
 	i = space_find_next(s, start);
 	if (i < s->n_ranges && s->ranges[i].start < end)

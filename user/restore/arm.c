@@ -93,8 +93,9 @@ static const struct mapping *match(const struct mapping_list *maps, const struct
 	if (!first)
 		return NULL;
 	for (at = m->start; at < m->end; at = vma++->end) {
-		if (vma == maps->v + maps->n || vma->start > at || !vma->shared || vma->dev != first->dev ||
-		    vma->ino != first->ino || vma->offset + (at - vma->start) != m->offset + (at - m->start))
+		if (vma == maps->v + maps->n || vma->start > at || vma->shared == m->is_private ||
+		    vma->dev != first->dev || vma->ino != first->ino ||
+		    vma->offset + (at - vma->start) != m->offset + (at - m->start))
 			return NULL;
 	}
 	return first;
@@ -174,6 +175,23 @@ static bool before(const struct statx_timestamp *t, const struct timespec *than)
 }
 
 /*
+ * hugetlbfs notes no birth. A new inode has one time for all, and each of them goes back only if somebody wants it
+ * to: it is no younger than the oldest.
+ */
+static void guess_birth(struct statx *stx)
+{
+	const struct statx_timestamp *times[] = { &stx->stx_atime, &stx->stx_mtime, &stx->stx_ctime };
+	const struct statx_timestamp *oldest = times[0];
+	size_t i;
+
+	for (i = 1; i < sizeof(times) / sizeof(*times); i++)
+		if (before(times[i], &(struct timespec){ oldest->tv_sec, oldest->tv_nsec }))
+			oldest = times[i];
+	stx->stx_btime = *oldest;
+	stx->stx_mask |= STATX_BTIME;
+}
+
+/*
  * With --inherit-fd CRIU takes a memfd from its caller, content and all, and reads no image for it. Such an object is
  * older than the restore, and CRIU's own are not. 1: inherited; 0: not; or a negative errno: cannot tell.
  */
@@ -182,11 +200,13 @@ static int inherited(const struct session *s, const struct session_object *o, in
 	struct statx stx;
 	int ret = 0;
 
-	if (statx(fd, "", AT_EMPTY_PATH, STATX_BTIME | STATX_BLOCKS, &stx))
+	if (statx(fd, "", AT_EMPTY_PATH, STATX_BTIME | STATX_BASIC_STATS, &stx))
 		ret = -errno;
-	else if (!(stx.stx_mask & STATX_BTIME))
+	else if (plan_is_huge(o->plan) && !(stx.stx_mask & STATX_BTIME))
+		guess_birth(&stx);
+	if (!ret && !(stx.stx_mask & STATX_BTIME))
 		ret = -EOPNOTSUPP;
-	else if (before(&stx.stx_btime, &s->began))
+	else if (!ret && before(&stx.stx_btime, &s->began))
 		/* an empty one may be CRIU's after all, with the clock set back: to leave it so would mean zeros */
 		ret = stx.stx_blocks ? 1 : -EAGAIN;
 	if (ret < 0)

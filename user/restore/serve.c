@@ -27,7 +27,7 @@ static int look_up(const struct session *s, pid_t pid, uint64_t addr, struct pag
 	if (process_mappings(pid, &maps))
 		return -ENOENT;
 	vma = mapping_at(&maps, addr);
-	for (i = 0; vma && vma->shared && i < s->n_objects; i++) {
+	for (i = 0; vma && i < s->n_objects; i++) {
 		const struct session_object *o = &s->objects[i];
 
 		if (o->number < 0 || o->dev != vma->dev || o->ino != vma->ino)
@@ -240,9 +240,11 @@ static void summary(const struct session *s, int result)
 	pager_get_stats(s->pager, &stats);
 	log_line(result && result != -ESRCH ? LOG_ERR : LOG_INFO,
 		 "summary: objects lazy %zu eager %zu, bytes %" PRIu64 " (fault %" PRIu64 ", background %" PRIu64
-		 ", dropped %" PRIu64 "%s), faults %" PRIu64 ", duration %" PRIu64 ".%03" PRIu64 " s%s",
+		 ", dropped %" PRIu64 ", holes %" PRIu64 "%s), faults %" PRIu64
+		 ", duration %" PRIu64 ".%03" PRIu64 " s%s",
 		 s->n_lazy, s->n_eager, stats.bytes_total, stats.bytes_by_fault, stats.bytes_background,
-		 stats.bytes_dropped, stats.bytes_found ? ", and some found past the pager" : "", stats.faults, stats.elapsed_us / 1000000, stats.elapsed_us / 1000 % 1000,
+		 stats.bytes_dropped, stats.bytes_holes, stats.bytes_found ? ", and some found past the pager" : "",
+		 stats.faults, stats.elapsed_us / 1000000, stats.elapsed_us / 1000 % 1000,
 		 !result ? "" : result == -ESRCH ? ", incomplete: the processes are gone" : ", incomplete: failed");
 }
 
