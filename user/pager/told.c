@@ -7,8 +7,8 @@
  * address space decides; for closing the userfaultfd of one that lives would cost its processes their lives.
  *
  * The module tells of a fork when there is a child, and the parent waits for its event to be read before that. So what
- * was told some time before the event is another fork, with the same id: that is used again when its userfaultfd is gone.
- * For the same reason the last one told of a space is right.
+ * was told some time before the event is another fork, with the same id: that is used again when its userfaultfd is
+ * gone. For the same reason the last one told of a space is right.
  */
 #include <stdio.h>
 #include <string.h>
