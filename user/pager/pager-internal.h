@@ -197,7 +197,7 @@ void space_wake(struct space *s, uint64_t address);
 bool space_alive(struct pager *p, struct space *s);
 
 /* told.c */
-void told_new(struct pager *p, struct space *s);
+void told_look_again(struct pager *p, struct space *s);
 void told_event(struct pager *p, struct space *child);
 void told_hurry(struct pager *p);
 void told_check(struct pager *p, uint64_t now);

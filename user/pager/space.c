@@ -229,7 +229,7 @@ struct space *space_new(struct pager *p, const struct pager_process *process, in
 	s->born_us = pager_now_us();
 	p->spaces[p->n_spaces++] = s;
 	p->living++;
-	told_new(p, s);
+	told_look_again(p, s);
 	return s;
 }
 

@@ -7,8 +7,8 @@
  * address space decides; for closing the userfaultfd of one that lives would cost its processes their lives.
  *
  * The module tells of a fork when there is a child, and the parent waits for its event to be read before that. So what
- * was told some time before the event is another fork, with the same id: that is used again when its userfaultfd is gone.
- * For the same reason the last one told of a space is right.
+ * was told some time before the event is another fork, with the same id: that is used again when its userfaultfd is
+ * gone. For the same reason the last one told of a space is right.
  */
 #include <stdio.h>
 #include <string.h>
@@ -45,8 +45,8 @@ static void look_at(struct pager *p, struct space *s, uint64_t when_us)
 		p->check_us = when_us;
 }
 
-/* when next, now that everything about the space is as it is */
-static void look_again(struct pager *p, struct space *s)
+/* when to look next, now that everything about the space is as it is: a new one gets some time to be told of */
+void told_look_again(struct pager *p, struct space *s)
 {
 	uint64_t now = pager_now_us(), step = period(p);
 
@@ -59,12 +59,6 @@ static void look_again(struct pager *p, struct space *s)
 		s->look_step_us *= 2;
 	}
 	look_at(p, s, now + step);
-}
-
-/* nobody is told of it yet: the notification of a fork has some time to come */
-void told_new(struct pager *p, struct space *s)
-{
-	look_again(p, s);
 }
 
 /* room is needed that spaces have which nobody uses any more */
@@ -83,7 +77,7 @@ static void assign(struct pager *p, struct space *s, const struct pager_process 
 	s->told = told;
 	s->left = false;
 	s->unsure = false;
-	look_again(p, s);
+	told_look_again(p, s);
 }
 
 static void assign_child(struct pager *p, struct space *s, const struct pager_process *child)
@@ -196,7 +190,7 @@ void told_check(struct pager *p, uint64_t now)
 		}
 		if (space_alive(p, s)) {
 			ask(p, s);
-			look_again(p, s);
+			told_look_again(p, s);
 			continue;
 		}
 		pager_log(p, LOG_INFO, "%s: %s", s->name, s->process.pid ? "its memory is gone, it is served no more" :
@@ -205,7 +199,7 @@ void told_check(struct pager *p, uint64_t now)
 	}
 }
 
-static void left(struct pager *p, pid_t pid, const char *how)
+static void process_leaves(struct pager *p, pid_t pid, const char *how)
 {
 	for (unsigned int i = 0; i < p->n_spaces; i++) {
 		struct space *s = p->spaces[i];
@@ -221,18 +215,18 @@ static void left(struct pager *p, pid_t pid, const char *how)
 		}
 		/* who else has it is asked for when it is still there in a moment */
 		leave(s);
-		look_again(p, s);
+		told_look_again(p, s);
 	}
 }
 
 void pager_told_exec(struct pager *p, pid_t pid)
 {
-	left(p, pid, "executes another program");
+	process_leaves(p, pid, "executes another program");
 }
 
 void pager_told_exit(struct pager *p, pid_t pid)
 {
-	left(p, pid, "has exited");
+	process_leaves(p, pid, "has exited");
 }
 
 void pager_told_lost(struct pager *p)
@@ -260,7 +254,7 @@ static void told_by(struct pager *p, bool told)
 		s->told = told && s->process.pid && !s->left;
 		/* it may have gone before anybody would have told: a first look confirms it */
 		s->unsure = true;
-		look_again(p, s);
+		told_look_again(p, s);
 	}
 }
 

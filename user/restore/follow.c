@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* What the restored processes do, by the module's watch on their tree: forks, execs and exits passed on to the pager. */
+/* What the restored processes do, by the module's watch on their tree: forks, execs and exits told to the pager. */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -12,7 +12,6 @@
 #include "restore/process.h"
 #include "restore/session.h"
 
-#define START_TRIES	10	/* while somebody's memory is locked, a tenth of a second each */
 #define READ_NS		2000000	/* so long, then those who fault have their turn */
 
 int session_process(pid_t pid, struct pager_process *process)
@@ -81,8 +80,8 @@ static void forked(const struct session *s, const struct watch_event *e)
 {
 	struct pager_process child;
 
-	/* it has no memory of its own, or none that we serve */
-	if (!e->child.n_uffds)
+	/* it has no memory of its own, or none that we serve; or its end will not be told, so that it is to be asked for */
+	if (!e->child.n_uffds || e->child.hidden)
 		return;
 	/* it may be over already, and its pid another one's: then it has the name of its parent, as it had at first */
 	if (session_process(e->child.pid, &child) || child.start_time != e->child.start_time)
@@ -157,7 +156,6 @@ static void take_events(void *data, int fd)
 /* 0; else the watch is not to be had, and why says why */
 static int start_watch(struct session *s, pid_t root, const char **why)
 {
-	const struct timespec pause = { .tv_nsec = 100000000 };
 	int ret;
 
 	*why = "";
@@ -166,10 +164,6 @@ static int start_watch(struct session *s, pid_t root, const char **why)
 		ret = watch_start(s->watch, (uint32_t)root, true, 0);
 	else
 		ret = -errno;
-	for (int i = 1; ret == -EBUSY && i < START_TRIES; i++) {
-		nanosleep(&pause, NULL);
-		ret = watch_start(s->watch, (uint32_t)root, true, 0);
-	}
 	if (ret) {
 		*why = genl_error();
 		return ret;
