@@ -23,8 +23,9 @@ help:
 	@echo 'make module        build the module here for KDIR ($(KDIR))'
 	@echo 'make demo          see a PostgreSQL come back lazily, in a virtual machine'
 	@echo 'make check         run every test; ends with "N passed, N failed"'
+	@echo 'make check-debug   run the tests of the module on a kernel that looks at itself'
 	@echo 'make check-host    run those that need no virtual machine'
-	@echo 'make bench         measure the dump against /proc (in a virtual machine), and the pager (here)'
+	@echo 'make bench         measure the dump against /proc and what a watch costs (in virtual machines), and the pager (here)'
 	@echo 'make clean         remove what was built'
 
 user:
@@ -63,6 +64,9 @@ check:
 check-host:
 	selftests/check host
 
+check-debug:
+	selftests/check-debug
+
 bench:
 	selftests/bench/run
 
@@ -70,4 +74,4 @@ clean:
 	rm -rf build
 	+[ ! -e kmod/main.o ] || $(MAKE) -C $(KDIR) M=$(CURDIR) clean
 
-.PHONY: all help user module install dkms-install dkms-uninstall demo check check-host bench clean
+.PHONY: all help user module install dkms-install dkms-uninstall demo check check-host check-debug bench clean

@@ -146,6 +146,31 @@ bool memfdcr_access_capable(struct memfdcr_access *access, struct task_struct *p
 }
 
 /**
+ * memfdcr_access_reach() - how far does the capability to look at a process reach?
+ * @access: on whose behalf
+ * @process: thread group leader; the caller has a reference
+ *
+ * Context: process context; does not sleep.
+ * Return: the outermost user namespace in which the request has it: whatever belongs to that or to one below may be
+ * looked at. With a reference for put_user_ns(). NULL: it has not even that over the process.
+ */
+struct user_namespace *memfdcr_access_reach(struct memfdcr_access *access, struct task_struct *process)
+{
+	struct user_namespace *ns;
+
+	if (!memfdcr_access_capable(access, process))
+		return NULL;
+	/* of those asked about, the last is the outer one */
+	for (ns = get_user_ns(access->ns); ns->parent && is_capable(access, get_user_ns(ns->parent));) {
+		struct user_namespace *outer = get_user_ns(ns->parent);
+
+		put_user_ns(ns);
+		ns = outer;
+	}
+	return ns;
+}
+
+/**
  * memfdcr_access_to() - may the request look at this process?
  * @access: on whose behalf
  * @process: thread group leader; the caller has a reference

@@ -34,6 +34,7 @@ struct memfdcr_access {
 void memfdcr_access_get(struct memfdcr_access *access, struct sk_buff *skb);
 void memfdcr_access_put(struct memfdcr_access *access);
 bool memfdcr_access_capable(struct memfdcr_access *access, struct task_struct *process);
+struct user_namespace *memfdcr_access_reach(struct memfdcr_access *access, struct task_struct *process);
 bool memfdcr_access_to(struct memfdcr_access *access, struct task_struct *process);
 int memfdcr_access_lock(struct memfdcr_access *access, struct task_struct *process);
 void memfdcr_access_unlock(struct task_struct *process);

@@ -5,8 +5,8 @@
  *
  * All of them come out of userfaultfd_remove(), in the thread that called madvise(), process_madvise() or whose
  * io_uring request a worker carries out. A probe there notes context, range, file and advice before the event can be
- * read; reading the event takes the note away. The advice is in the registers that the thread entered the kernel with,
- * and for io_uring's workers, which never entered it, in the arguments of do_madvise().
+ * read; reading the event takes the note away. The advice is in the registers that the thread entered the kernel with;
+ * what io_uring's workers do, which never entered it, is followed in worker.c.
  *
  * Two threads may raise events with the very same range and different advice at the same time. Which is which cannot
  * be told, and need not be: the range of a noted MADV_REMOVE is certain to be punched (the kernel checks before it
@@ -35,6 +35,7 @@
 
 #include "advice.h"
 #include "remap.h"
+#include "worker.h"
 
 /* all below, and every struct memfdcr_advice; taken in probes, so nothing that could be probed is called under it */
 static DEFINE_RAW_SPINLOCK(lock);
@@ -50,15 +51,6 @@ static struct {
 	struct memfdcr_event event;
 } unknown[UNKNOWN_EVENTS];
 static u64 n_unknown;		/* so many came by; the last is at (n_unknown - 1) % UNKNOWN_EVENTS */
-
-/* what io_uring's workers are advising just now */
-struct io_advice {
-	struct list_head node;
-	const struct task_struct *task;
-	u16 advice;
-};
-
-static LIST_HEAD(io_advices);
 
 /* whether the probes are there; sleeps */
 static DEFINE_MUTEX(probes_lock);
@@ -92,12 +84,9 @@ static u16 advice_of_syscall(void)
 
 static u16 advice_of_worker(void)
 {
-	const struct io_advice *io;
+	int does = memfdcr_worker_does();
 
-	list_for_each_entry(io, &io_advices, node)
-		if (io->task == current)
-			return io->advice;
-	return MEMFDCR_ADVICE_UNKNOWN;
+	return does >= 0 ? does : MEMFDCR_ADVICE_UNKNOWN;
 }
 
 /* the advice that the current thread is carrying out; under the lock */
@@ -180,50 +169,15 @@ static int remove_entered(struct kprobe *kp, struct pt_regs *regs)
 	return 0;
 }
 
-/* int do_madvise(struct mm_struct *mm, unsigned long start, size_t len_in, int behavior) is entered and left */
-static int madvise_entered(struct kretprobe_instance *ri, struct pt_regs *regs)
-{
-	struct io_advice *io = (void *)ri->data;
-	unsigned long flags;
-
-	if (!(current->flags & PF_IO_WORKER))
-		return 1;	/* not to be followed to its end */
-	io->task = current;
-	io->advice = regs_get_kernel_argument(regs, 3);
-	raw_spin_lock_irqsave(&lock, flags);
-	list_add(&io->node, &io_advices);
-	raw_spin_unlock_irqrestore(&lock, flags);
-	return 0;
-}
-
-static int madvise_left(struct kretprobe_instance *ri, struct pt_regs *regs)
-{
-	struct io_advice *io = (void *)ri->data;
-	unsigned long flags;
-
-	raw_spin_lock_irqsave(&lock, flags);
-	list_del(&io->node);
-	raw_spin_unlock_irqrestore(&lock, flags);
-	return 0;
-}
-
 static struct kprobe remove_probe;
-static struct kretprobe madvise_probe;
 
 static int probes_register(void)
 {
 	int err;
 
-	/* a probe keeps state of its last registration: each begins afresh */
+	/* it keeps state of its last registration: begin afresh */
 	remove_probe = (struct kprobe){ .symbol_name = "userfaultfd_remove", .pre_handler = remove_entered };
-	madvise_probe = (struct kretprobe){
-		.kp.symbol_name = "do_madvise",
-		.entry_handler = madvise_entered,
-		.handler = madvise_left,
-		.data_size = sizeof(struct io_advice),
-		.maxactive = 128,
-	};
-	err = register_kretprobe(&madvise_probe);
+	err = memfdcr_worker_get();
 	if (err)
 		return err;
 	err = register_kprobe(&remove_probe);
@@ -237,7 +191,7 @@ static int probes_register(void)
 err_remap:
 	unregister_kprobe(&remove_probe);
 err_remove:
-	unregister_kretprobe(&madvise_probe);
+	memfdcr_worker_put();
 	return err;
 }
 
@@ -245,9 +199,7 @@ static void probes_unregister(void)
 {
 	memfdcr_remap_unhook();
 	unregister_kprobe(&remove_probe);
-	unregister_kretprobe(&madvise_probe);
-	/* nobody tells any more when what is under way ends; a worker without a note counts as not known */
-	INIT_LIST_HEAD(&io_advices);
+	memfdcr_worker_put();
 }
 
 static void probes_idle(struct work_struct *work)

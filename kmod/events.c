@@ -7,7 +7,9 @@
  * where it is missing.
  *
  * Some things are known in part when they happen (where mremap() moves something is known when it returns). Their
- * place is reserved, and nobody is told what came later before it is filled.
+ * place is reserved, and nobody is told what came later before it is filled. Whoever hangs in the middle of such a
+ * thing does not hold up the others for long: its place counts as lost then, and what is known in the end gets a new
+ * one.
  */
 #include <linux/log2.h>
 #include <linux/mm.h>
@@ -26,6 +28,9 @@
 /* how long a socket that takes no more is left alone */
 #define PAUSE msecs_to_jiffies(10)
 
+/* how long a reserved place is waited for */
+#define PATIENCE HZ
+
 static struct workqueue_struct *workers;
 
 static bool put_u64(struct sk_buff *skb, int type, u64 value)
@@ -38,7 +43,9 @@ static bool put_fork(struct sk_buff *skb, const struct memfdcr_event_ntf *e)
 	unsigned int i;
 
 	if (nla_put_u32(skb, MEMFDCR_A_WATCH_CHILD, e->child.pid) ||
-	    put_u64(skb, MEMFDCR_A_WATCH_START_TIME, e->child.start_time))
+	    put_u64(skb, MEMFDCR_A_WATCH_START_TIME, e->child.start_time) ||
+	    (e->child.same_memory && nla_put_flag(skb, MEMFDCR_A_WATCH_SAME_MEMORY)) ||
+	    (e->child.hidden && nla_put_flag(skb, MEMFDCR_A_WATCH_HIDDEN)))
 		return true;
 	for (i = 0; i < e->child.n_uffds; i++)
 		if (put_u64(skb, MEMFDCR_A_WATCH_UFFD_ID, e->child.uffd[i]))
@@ -49,8 +56,7 @@ static bool put_fork(struct sk_buff *skb, const struct memfdcr_event_ntf *e)
 static bool put_exit(struct sk_buff *skb, const struct memfdcr_event_ntf *e)
 {
 	return nla_put_u32(skb, MEMFDCR_A_WATCH_CODE, e->exit.code) ||
-	       nla_put_u32(skb, MEMFDCR_A_WATCH_SIGNAL, e->exit.signal) ||
-	       (e->last && nla_put_flag(skb, MEMFDCR_A_WATCH_LAST));
+	       nla_put_u32(skb, MEMFDCR_A_WATCH_SIGNAL, e->exit.signal);
 }
 
 static bool put_mremap(struct sk_buff *skb, const struct memfdcr_event_ntf *e)
@@ -71,6 +77,8 @@ static bool put_unmap(struct sk_buff *skb, const struct memfdcr_event_ntf *e)
 
 static bool put_event(struct sk_buff *skb, const struct memfdcr_event_ntf *e)
 {
+	if (e->last && nla_put_flag(skb, MEMFDCR_A_WATCH_LAST))
+		return true;
 	if (e->command == MEMFDCR_CMD_OVERRUN_NTF)
 		return put_u64(skb, MEMFDCR_A_WATCH_LOST, e->lost);
 	if (nla_put_u32(skb, MEMFDCR_A_WATCH_PID, e->pid) || nla_put_u32(skb, MEMFDCR_A_WATCH_TID, e->tid))
@@ -78,6 +86,8 @@ static bool put_event(struct sk_buff *skb, const struct memfdcr_event_ntf *e)
 	switch (e->command) {
 	case MEMFDCR_CMD_FORK_NTF:
 		return put_fork(skb, e);
+	case MEMFDCR_CMD_EXEC_NTF:
+		return e->exec.hidden && nla_put_flag(skb, MEMFDCR_A_WATCH_HIDDEN);
 	case MEMFDCR_CMD_EXIT_NTF:
 		return put_exit(skb, e);
 	case MEMFDCR_CMD_MREMAP_NTF:
@@ -89,15 +99,18 @@ static bool put_event(struct sk_buff *skb, const struct memfdcr_event_ntf *e)
 	}
 }
 
-/* trying to put in what does not fit would be an error that the reader is told (ENOBUFS), but nothing is lost */
+/*
+ * Trying to put in what does not fit would be an error that the reader is told (ENOBUFS), but nothing is lost. A
+ * quarter is left free: answers to what the reader asks meanwhile go into the same buffer, and are not tried again.
+ */
 static bool has_room(const struct sock *sk, const struct sk_buff *skb)
 {
-	int taken = atomic_read(&sk->sk_rmem_alloc);
+	int taken = atomic_read(&sk->sk_rmem_alloc), size = READ_ONCE(sk->sk_rcvbuf);
 
-	return !taken || taken + skb->truesize <= READ_ONCE(sk->sk_rcvbuf);
+	return !taken || taken + skb->truesize <= size - size / 4;
 }
 
-/* one notification to the socket; -EAGAIN: it takes no more now; other errors: it is gone */
+/* one notification to the socket; -EAGAIN: it takes no more now; -ECONNREFUSED: it is gone */
 static int tell(struct memfdcr_events *q, const struct memfdcr_event_ntf *e)
 {
 	struct sk_buff *skb = genlmsg_new(MAX_SIZE, GFP_KERNEL);
@@ -125,32 +138,64 @@ static int tell(struct memfdcr_events *q, const struct memfdcr_event_ntf *e)
 	return genlmsg_unicast(q->net, skb, q->portid);
 }
 
+static struct memfdcr_queued *at(struct memfdcr_events *q, u64 place)
+{
+	return &q->ring[place & (q->size - 1)];
+}
+
 /* what was lost becomes an event, for which there is room; under the lock */
 static void push_lost(struct memfdcr_events *q)
 {
-	q->ring[q->head++ & (q->size - 1)] = (struct memfdcr_queued){
-		.event = { .command = MEMFDCR_CMD_OVERRUN_NTF, .time = ktime_get_ns(), .lost = q->lost },
+	*at(q, q->head++) = (struct memfdcr_queued){
+		.event = {
+			.command = MEMFDCR_CMD_OVERRUN_NTF,
+			.time = ktime_get_ns(),
+			.last = q->lost_last,
+			.lost = q->lost,
+		},
 		.place = MEMFDCR_PLACE_FILLED,
 	};
 	q->lost = 0;
+	q->lost_last = false;
 }
 
-/* the oldest event, if it can be told: its place stays taken until told() */
-static bool next_event(struct memfdcr_events *q, struct memfdcr_event_ntf *e)
+/* what has this place, if anything, counts as lost; under the lock */
+static void lose_in_place(struct memfdcr_queued *place)
 {
-	struct memfdcr_queued *place;
+	place->event = (struct memfdcr_event_ntf){
+		.command = MEMFDCR_CMD_OVERRUN_NTF,
+		.time = place->event.time,
+		.last = place->place == MEMFDCR_PLACE_FILLED && place->event.last,
+		.lost = 1,
+	};
+	place->place = MEMFDCR_PLACE_FILLED;
+}
+
+/*
+ * The oldest event, if it can be told: its place stays taken until told(). Otherwise, if *open, it is waited for, as
+ * long as there is patience.
+ */
+static bool next_event(struct memfdcr_events *q, struct memfdcr_event_ntf *e, bool *open)
+{
+	struct memfdcr_queued *oldest;
 	bool found = false;
 
+	*open = false;
 	raw_spin_lock_irq(&q->lock);
-	while (q->tail != q->head && q->ring[q->tail & (q->size - 1)].place == MEMFDCR_PLACE_VOID)
+	while (q->tail != q->head && at(q, q->tail)->place == MEMFDCR_PLACE_VOID)
 		q->tail++;
 	/* nothing came after what was lost */
 	if (q->tail == q->head && q->lost)
 		push_lost(q);
-	place = &q->ring[q->tail & (q->size - 1)];
-	if (q->tail != q->head && place->place == MEMFDCR_PLACE_FILLED) {
-		*e = place->event;
-		found = true;
+	if (q->tail != q->head) {
+		oldest = at(q, q->tail);
+		if (oldest->place == MEMFDCR_PLACE_OPEN &&
+		    ktime_get_ns() - oldest->event.time >= jiffies_to_nsecs(PATIENCE))
+			lose_in_place(oldest);
+		found = oldest->place == MEMFDCR_PLACE_FILLED;
+		*open = !found;
+		if (found)
+			*e = oldest->event;
 	}
 	raw_spin_unlock_irq(&q->lock);
 	return found;
@@ -164,29 +209,54 @@ static void told(struct memfdcr_events *q)
 	raw_spin_unlock_irq(&q->lock);
 }
 
+/* the oldest event cannot be told, ever; false: not even that it is lost */
+static bool lose_oldest(struct memfdcr_events *q)
+{
+	bool can = false;
+
+	raw_spin_lock_irq(&q->lock);
+	if (at(q, q->tail)->event.command != MEMFDCR_CMD_OVERRUN_NTF) {
+		lose_in_place(at(q, q->tail));
+		can = true;
+	}
+	raw_spin_unlock_irq(&q->lock);
+	return can;
+}
+
 static void deliver(struct work_struct *work)
 {
 	struct memfdcr_events *q = container_of(to_delayed_work(work), struct memfdcr_events, deliver);
 	struct memfdcr_event_ntf e;
+	bool open = false;
 
-	while (!READ_ONCE(q->gone) && next_event(q, &e)) {
+	while (!READ_ONCE(q->gone) && next_event(q, &e, &open)) {
 		int err = tell(q, &e);
 
-		if (err == -EAGAIN) {
+		/* it is being closed, which ends the watch */
+		if (err == -ECONNREFUSED)
+			return;
+		if (err < 0 && (err == -EAGAIN || !lose_oldest(q))) {
 			queue_delayed_work(workers, &q->deliver, PAUSE);
 			return;
 		}
-		if (err < 0)
-			return;
-		told(q);
+		if (err >= 0)
+			told(q);
 		cond_resched();
 	}
+	if (open && !READ_ONCE(q->gone))
+		queue_delayed_work(workers, &q->hurry, PATIENCE);
 }
 
 static void wake(struct memfdcr_events *q)
 {
 	if (READ_ONCE(q->begun) && !READ_ONCE(q->gone))
 		queue_delayed_work(workers, &q->deliver, 0);
+}
+
+/* the oldest place may have been waited for */
+static void hurry(struct work_struct *work)
+{
+	wake(container_of(to_delayed_work(work), struct memfdcr_events, hurry));
 }
 
 /**
@@ -209,7 +279,8 @@ int memfdcr_events_init(struct memfdcr_events *q, u32 watch, u32 size, struct ne
 	*q = (struct memfdcr_events){ .size = size, .watch = watch, .net = net, .portid = portid, .sk = sk };
 	raw_spin_lock_init(&q->lock);
 	INIT_DELAYED_WORK(&q->deliver, deliver);
-	q->ring = kvcalloc(size, sizeof(*q->ring), GFP_KERNEL_ACCOUNT);
+	INIT_DELAYED_WORK(&q->hurry, hurry);
+	q->ring = kvcalloc(size, sizeof(*q->ring), GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
 	return q->ring ? 0 : -ENOMEM;
 }
 
@@ -225,6 +296,14 @@ void memfdcr_events_begin(struct memfdcr_events *q)
 	wake(q);
 }
 
+/* each may have put the other on its way before it saw that the queue is gone */
+static void cancel(struct memfdcr_events *q)
+{
+	cancel_delayed_work_sync(&q->hurry);
+	cancel_delayed_work_sync(&q->deliver);
+	cancel_delayed_work_sync(&q->hurry);
+}
+
 /**
  * memfdcr_events_stop() - nothing is told any more on return
  * @q: the queue; events may still be added, in vain
@@ -234,7 +313,7 @@ void memfdcr_events_begin(struct memfdcr_events *q)
 void memfdcr_events_stop(struct memfdcr_events *q)
 {
 	WRITE_ONCE(q->gone, true);
-	cancel_delayed_work_sync(&q->deliver);
+	cancel(q);
 }
 
 /**
@@ -245,7 +324,7 @@ void memfdcr_events_stop(struct memfdcr_events *q)
  */
 void memfdcr_events_free(struct memfdcr_events *q)
 {
-	cancel_delayed_work_sync(&q->deliver);
+	cancel(q);
 	kvfree(q->ring);
 }
 
@@ -261,17 +340,32 @@ static bool take_place(struct memfdcr_events *q, u64 *place)
 	if (q->lost)
 		push_lost(q);
 	*place = q->head++;
-	q->ring[*place & (q->size - 1)].place = MEMFDCR_PLACE_OPEN;
+	at(q, *place)->place = MEMFDCR_PLACE_OPEN;
+	/* here, so that time and place never contradict each other */
+	at(q, *place)->event.time = ktime_get_ns();
 	return true;
 }
 
-static void put_in_place(struct memfdcr_events *q, u64 place, const struct memfdcr_event_ntf *event)
+static void put_in_place(struct memfdcr_queued *place, const struct memfdcr_event_ntf *event)
 {
-	struct memfdcr_queued *at = &q->ring[place & (q->size - 1)];
+	u64 time = place->event.time;
 
-	if (event)
-		at->event = *event;
-	at->place = event ? MEMFDCR_PLACE_FILLED : MEMFDCR_PLACE_VOID;
+	if (event) {
+		place->event = *event;
+		place->event.time = time;
+	}
+	place->place = event ? MEMFDCR_PLACE_FILLED : MEMFDCR_PLACE_VOID;
+}
+
+/* under the lock */
+static void add(struct memfdcr_events *q, const struct memfdcr_event_ntf *event)
+{
+	u64 place;
+
+	if (take_place(q, &place))
+		put_in_place(at(q, place), event);
+	else
+		q->lost_last |= event->last;
 }
 
 /**
@@ -284,11 +378,9 @@ static void put_in_place(struct memfdcr_events *q, u64 place, const struct memfd
 void memfdcr_events_add(struct memfdcr_events *q, const struct memfdcr_event_ntf *event)
 {
 	unsigned long flags;
-	u64 place;
 
 	raw_spin_lock_irqsave(&q->lock, flags);
-	if (take_place(q, &place))
-		put_in_place(q, place, event);
+	add(q, event);
 	raw_spin_unlock_irqrestore(&q->lock, flags);
 	wake(q);
 }
@@ -342,7 +434,11 @@ void memfdcr_events_fill(struct memfdcr_events *q, u64 place, const struct memfd
 	if (place == MEMFDCR_NO_PLACE)
 		return;
 	raw_spin_lock_irqsave(&q->lock, flags);
-	put_in_place(q, place, event);
+	if (place >= q->tail && at(q, place)->place == MEMFDCR_PLACE_OPEN)
+		put_in_place(at(q, place), event);
+	else if (event)
+		/* it was not waited for: that something was lost has been told there */
+		add(q, event);
 	raw_spin_unlock_irqrestore(&q->lock, flags);
 	wake(q);
 }

@@ -21,7 +21,7 @@ struct sock;
  * @command: MEMFDCR_CMD_..._NTF
  * @pid: process, in the pid namespace of the watch
  * @tid: thread
- * @time: nanoseconds, CLOCK_MONOTONIC
+ * @time: nanoseconds, CLOCK_MONOTONIC; the queue sets it when it gives the event its place
  * @last: nobody is watched any more
  */
 struct memfdcr_event_ntf {
@@ -32,10 +32,14 @@ struct memfdcr_event_ntf {
 	union {
 		struct {
 			pid_t pid;
-			unsigned int n_uffds;
+			u16 n_uffds;
+			bool same_memory, hidden;
 			u64 start_time;
 			u64 uffd[MEMFDCR_EVENT_UFFDS];
 		} child;
+		struct {
+			bool hidden;
+		} exec;
 		struct {
 			u32 code, signal;
 		} exit;
@@ -67,6 +71,7 @@ struct memfdcr_queued {
  * @head: number of the next place to be taken
  * @tail: number of the oldest place that has not been told
  * @lost: events that found no place, since the last that did
+ * @lost_last: one of them was the last of all
  * @sequence: of the last notification
  * @watch: the watch's number
  * @net: where the socket is
@@ -75,6 +80,7 @@ struct memfdcr_queued {
  * @begun: what is queued may be told
  * @gone: the socket does not want to know any more
  * @deliver: tells them
+ * @hurry: does not let it wait for ever for a place to be filled
  */
 struct memfdcr_events {
 	raw_spinlock_t lock;
@@ -82,13 +88,14 @@ struct memfdcr_events {
 	u32 size;
 	u64 head, tail;
 	u64 lost;
+	bool lost_last;
 	u64 sequence;
 	u32 watch;
 	struct net *net;
 	u32 portid;
 	struct sock *sk;
 	bool begun, gone;
-	struct delayed_work deliver;
+	struct delayed_work deliver, hurry;
 };
 
 int memfdcr_events_init(struct memfdcr_events *q, u32 watch, u32 size, struct net *net, u32 portid,

@@ -28,6 +28,7 @@
 
 #include "advice.h"
 #include "compat/wrapper/thp.h"
+#include "compat/wrapper/thread.h"
 #include "compat/wrapper/userfaultfd.h"
 #include "guard.h"
 #include "id.h"
@@ -89,7 +90,7 @@ static bool kill_one(struct mm_struct *mm, struct task_struct *process)
 	struct task_struct *t;
 	bool killed = false;
 
-	for_each_thread(process, t) {
+	memfdcr_for_each_thread(process, t) {
 		if (READ_ONCE(t->mm) != mm)
 			continue;
 		/* with this lock held, t cannot exec() its way out between the look and the signal */
@@ -236,10 +237,15 @@ static struct file *guard_file(struct guard *g)
  */
 struct file *memfdcr_guard_open(struct file *real, unsigned int flags, struct netlink_ext_ack *extack)
 {
+	int err = memfdcr_advice_get();
 	struct file *file;
 	struct guard *g;
 
-	if (memfdcr_advice_get()) {
+	if (err == -ENOMEM) {
+		NL_SET_ERR_MSG(extack, "no memory for the probes of a guard");
+		return ERR_PTR(err);
+	}
+	if (err) {
 		NL_SET_ERR_MSG(extack, "no guard: this kernel lets nobody probe userfaultfd_remove() and do_madvise()");
 		return ERR_PTR(-EOPNOTSUPP);
 	}

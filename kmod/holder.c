@@ -16,6 +16,7 @@
 #include <net/netlink.h>
 #include <uapi/linux/memfdcr.h>
 
+#include "compat/wrapper/thread.h"
 #include "holder.h"
 #include "id.h"
 #include "object.h"
@@ -151,7 +152,7 @@ struct task_struct *memfdcr_first_with_files(struct task_struct *process)
 	struct task_struct *t, *first = NULL;
 
 	rcu_read_lock();
-	for_each_thread(process, t) {
+	memfdcr_for_each_thread(process, t) {
 		if (!READ_ONCE(t->files))
 			continue;
 		first = t;
@@ -176,7 +177,7 @@ struct mm_struct *memfdcr_process_mm(struct task_struct *process)
 	struct task_struct *t;
 
 	rcu_read_lock();
-	for_each_thread(process, t) {
+	memfdcr_for_each_thread(process, t) {
 		mm = get_task_mm(t);
 		if (mm)
 			break;

@@ -4,9 +4,13 @@
  *
  * fork, exec and exit are tracepoints. What happens to an address space, its mmu_notifier tells, under the lock that
  * orders such things; other address spaces are not touched. A new address space gets its notifier from work that its
- * process does before it first returns to user mode: nothing can have happened in it by then. Only mremap() needs
- * probes, for a mapping that grows where it is tells nobody. Where something was moved to is what mremap() returns, so
- * its place among the events is reserved when it begins to change the address space.
+ * process does before it first returns to user mode: nothing can have happened in it by then.
+ *
+ * Two things are told in the place where they begin and are known when they end. fork() copies the address space,
+ * other threads go on to change the parent's, and only then there is a child with a pid. mremap() begins to change the
+ * address space, and where it has moved something is what it returns. Probes that are reached with the address space
+ * locked reserve the place: one on what fork() calls, and those on what only mremap() calls, for a mapping that grows
+ * where it is tells nobody.
  */
 #include <linux/completion.h>
 #include <linux/hashtable.h>
@@ -27,20 +31,21 @@
 #include <linux/task_work.h>
 #include <linux/tracepoint.h>
 #include <linux/userfaultfd_k.h>
+#include <linux/user_namespace.h>
 #include <asm/syscall.h>
-#include <asm/unistd.h>
-#ifdef CONFIG_IA32_EMULATION
-#include <asm/unistd_32_ia32.h>
-#endif
 #include <uapi/linux/memfdcr.h>
 
+#include "compat/wrapper/mm.h"
+#include "drop.h"
 #include "holder.h"
 #include "id.h"
 #include "members.h"
+#include "worker.h"
 
-/* the table, memberships, and member.moves; taken in probes */
+/* the table, memberships, and member.calls; taken in probes */
 static DEFINE_RAW_SPINLOCK(lock);
-static DEFINE_HASHTABLE(table, 10);
+/* every process that forks looks for itself here: one reason why a user has no more than so many watches */
+static DEFINE_HASHTABLE(table, 12);
 
 /**
  * struct space - an address space that members have
@@ -63,12 +68,15 @@ struct space {
  * @refs: one for the table, one for each work pending
  * @gone: not in the table any more
  * @pid: in the watch's pid namespace
- * @space_lock: @space, and whether it is among its members
+ * @reach: whatever belongs to this user namespace or to one below may be watched; with a reference
+ * @space_lock: @space, and whether it is among its members; @again_mm
  * @in_space: among the members of @space
  * @space: its address space; NULL: none yet, or gone
  * @attach: work that gets a new address space its notifier
  * @attaching: it is pending
- * @moves: mremap() calls under way
+ * @again: work that tries again to get one its notifier, after there was no memory for that
+ * @again_mm: that address space, with a reference to it but not to what is mapped there; NULL: none
+ * @calls: mremap() and fork() calls under way
  * @rcu: for the end
  */
 struct member {
@@ -79,40 +87,44 @@ struct member {
 	refcount_t refs;
 	bool gone;
 	pid_t pid;
+	struct user_namespace *reach;
 	spinlock_t space_lock;
 	struct list_head in_space;
 	struct space *space;
 	struct callback_head attach;
 	bool attaching;
-	struct list_head moves;
+	struct delayed_work again;
+	struct mm_struct *again_mm;
+	struct list_head calls;
 	struct rcu_head rcu;
 };
 
 /**
- * struct move - an mremap() under way
+ * struct call - an mremap() or fork() under way, which has begun to change or to copy the address space
  * @node: among the member's
  * @member: with a reference
- * @work: tells the result
+ * @work: for its end
  * @task: who calls
  * @event: what is known so far
- * @place: reserved, if @placed
- * @placed: it has begun to change the address space
- * @begun: pages are being moved
+ * @place: reserved
+ * @begun: mremap(): pages are being moved
+ * @told: fork(): the place has been filled
  */
-struct move {
+struct call {
 	struct list_head node;
 	struct member *member;
 	struct callback_head work;
 	const struct task_struct *task;
 	struct memfdcr_event_ntf event;
 	u64 place;
-	bool placed, begun;
+	bool begun, told;
 };
 
 static void member_free(struct rcu_head *rcu)
 {
 	struct member *m = container_of(rcu, struct member, rcu);
 
+	put_user_ns(m->reach);
 	memfdcr_watch_put(m->watch);
 	kfree(m);
 }
@@ -132,7 +144,6 @@ static struct memfdcr_event_ntf event_of(const struct member *m, u8 command)
 		.pid = m->pid,
 		/* whoever does it may be a stranger, who drops pages of a file that is mapped here */
 		.tid = current->signal == m->process ? task_pid_nr_ns(current, m->watch->ns) : 0,
-		.time = ktime_get_ns(),
 	};
 }
 
@@ -247,8 +258,11 @@ static void job_work(struct work_struct *work)
 	job_put(job);
 }
 
-/* has a worker attach the member, and waits for it that long; consumes the reference to the address space */
-static int attach_by_worker(struct member *m, struct mm_struct *mm, bool newest, long patience)
+/*
+ * Has a worker attach the member, and waits for it so many jiffies, of which some may be left; consumes the reference
+ * to the address space.
+ */
+static int attach_by_worker(struct member *m, struct mm_struct *mm, bool newest, long *patience)
 {
 	struct attach_job *job = kzalloc(sizeof(*job), GFP_KERNEL_ACCOUNT);
 	long left;
@@ -266,8 +280,9 @@ static int attach_by_worker(struct member *m, struct mm_struct *mm, bool newest,
 	job->mm = mm;
 	job->newest = newest;
 	queue_work(workers, &job->work);
-	left = wait_for_completion_killable_timeout(&job->done, patience);
+	left = wait_for_completion_killable_timeout(&job->done, *patience);
 	err = left < 0 ? -EINTR : left ? job->err : -EBUSY;
+	*patience = max(left, 0L);
 	job_put(job);
 	return err;
 }
@@ -276,6 +291,7 @@ static int attach_by_worker(struct member *m, struct mm_struct *mm, bool newest,
 static int attach_own(struct member *m)
 {
 	struct mmu_notifier *mn = mmu_notifier_get(&notifier_ops, current->mm);
+	long patience = MAX_SCHEDULE_TIMEOUT;
 	int err;
 
 	if (!IS_ERR(mn)) {
@@ -286,8 +302,78 @@ static int attach_own(struct member *m)
 		return PTR_ERR(mn);
 	/* it has a signal pending, which workers have not. When it is killed it does not matter any more. */
 	mmget(current->mm);
-	err = attach_by_worker(m, current->mm, true, MAX_SCHEDULE_TIMEOUT);
+	err = attach_by_worker(m, current->mm, true, &patience);
 	return err == -EINTR ? 0 : err;
+}
+
+/* how long to wait for memory */
+#define AGAIN (HZ / 10)
+
+/* -EAGAIN: not yet */
+static int attach_again(struct member *m, struct mm_struct *mm)
+{
+	struct mmu_notifier *mn;
+
+	if (READ_ONCE(m->gone) || !mmget_not_zero(mm))
+		return 0;
+	mn = mmu_notifier_get(&notifier_ops, mm);
+	if (!IS_ERR(mn)) {
+		attach(m, mn, false);
+		/* whatever has happened there until now */
+		memfdcr_events_lose(&m->watch->events);
+	}
+	mmput(mm);
+	return IS_ERR(mn) ? -EAGAIN : 0;
+}
+
+/* puts the work on its way with a reference; it may be already, with its own */
+static void again_soon(struct member *m)
+{
+	refcount_inc(&m->refs);
+	if (!queue_delayed_work(workers, &m->again, AGAIN))
+		member_put(m);
+}
+
+/* exchanges the address space that is waited for, with its reference */
+static struct mm_struct *set_again_mm(struct member *m, struct mm_struct *mm)
+{
+	struct mm_struct *old;
+
+	spin_lock(&m->space_lock);
+	old = m->again_mm;
+	m->again_mm = mm;
+	spin_unlock(&m->space_lock);
+	return old;
+}
+
+static void again_work(struct work_struct *work)
+{
+	struct member *m = container_of(to_delayed_work(work), struct member, again);
+	struct mm_struct *mm = set_again_mm(m, NULL);
+
+	if (mm && attach_again(m, mm)) {
+		mm = set_again_mm(m, mm);
+		/* the process has got another one meanwhile: that one, then */
+		if (mm)
+			mm = set_again_mm(m, mm);
+		again_soon(m);
+	}
+	if (mm)
+		mmdrop(mm);
+	member_put(m);
+}
+
+/* the current process's new address space has no notifier yet: until it has, nobody knows what happens there */
+static void lose_sight(struct member *m)
+{
+	struct mm_struct *old;
+
+	memfdcr_events_lose(&m->watch->events);
+	mmgrab(current->mm);
+	old = set_again_mm(m, current->mm);
+	if (old)
+		mmdrop(old);
+	again_soon(m);
 }
 
 /* in the process itself, before it returns to user mode with a new address space */
@@ -298,7 +384,7 @@ static void attach_work(struct callback_head *work)
 	smp_store_release(&m->attaching, false);
 	/* not while it exits */
 	if (current->mm && !READ_ONCE(m->gone) && attach_own(m))
-		memfdcr_events_lose(&m->watch->events);
+		lose_sight(m);
 	member_put(m);
 	module_put(THIS_MODULE);
 }
@@ -321,130 +407,141 @@ static void attach_soon(struct member *m, struct task_struct *t)
 	module_put(THIS_MODULE);
 }
 
-/* advice that means to drop pages; others move, copy or write out some on the way */
-static bool is_dropping_advice(int advice)
+/* ---- mremap() and fork(), from their beginning to their end ---- */
+
+static void call_end(struct call *call)
 {
-	switch (advice) {
-	case MADV_DONTNEED:
-	case MADV_DONTNEED_LOCKED:
-	case MADV_FREE:
-	case MADV_REMOVE:
-	case 102:	/* MADV_GUARD_INSTALL, 6.13 */
-		return true;
-	default:
-		return false;
+	unsigned long flags;
+
+	raw_spin_lock_irqsave(&lock, flags);
+	list_del(&call->node);
+	raw_spin_unlock_irqrestore(&lock, flags);
+	member_put(call->member);
+	kfree(call);
+	module_put(THIS_MODULE);
+}
+
+/* mremap() is about to return to user mode */
+static void move_ends(struct call *call)
+{
+	struct memfdcr_events *q = &call->member->watch->events;
+	struct memfdcr_event_ntf *event = &call->event;
+	unsigned long result = regs_return_value(task_pt_regs(current));
+	bool done = !IS_ERR_VALUE(result);
+
+	event->mremap.new = result;
+	if (done) {
+		done = event->mremap.old != result || event->mremap.old_length != event->mremap.new_length;
+	} else if (call->begun) {
+		/* of several mappings some may have been moved (6.17), or everything may be back: nobody knows */
+		event->command = MEMFDCR_CMD_OVERRUN_NTF;
+		event->lost = 1;
+		done = true;
 	}
+	memfdcr_events_fill(q, call->place, done ? event : NULL);
 }
 
-/* a system call that means to drop pages, as opposed to reclaim and migration, which clear page tables as well */
-static bool is_dropping(void)
+static void call_work(struct callback_head *work)
 {
-	unsigned long args[6];
-	bool compat;
-	int nr;
+	struct call *call = container_of(work, struct call, work);
 
-	/* reclaim and compaction may happen in any of these */
-	if (current->flags & (PF_MEMALLOC | PF_KTHREAD))
-		return false;
-	syscall_get_arguments(current, task_pt_regs(current), args);
-	nr = syscall_get_nr(current, task_pt_regs(current));
-	compat = in_ia32_syscall();
-	if (!compat && nr > 0)
-		nr &= ~__X32_SYSCALL_BIT;
-	switch (nr) {
-	case __NR_madvise:
-		return !compat && is_dropping_advice(args[2]);
-	case __NR_process_madvise:
-		/* has one number for all */
-		return is_dropping_advice(args[3]);
-	case __NR_fallocate:
-	case __NR_truncate:
-	case __NR_ftruncate:
-	/* with O_TRUNC */
-	case __NR_open:
-	case __NR_creat:
-	case __NR_openat:
-		return !compat;
-	case __NR_openat2:
-		return true;
-#ifdef CONFIG_IA32_EMULATION
-	case __NR_ia32_madvise:
-		return compat && is_dropping_advice(args[2]);
-	case __NR_ia32_fallocate:
-	case __NR_ia32_truncate:
-	case __NR_ia32_ftruncate:
-	case __NR_ia32_truncate64:
-	case __NR_ia32_ftruncate64:
-	case __NR_ia32_open:
-	case __NR_ia32_creat:
-	case __NR_ia32_openat:
-		return compat;
-#endif
-	default:
-		return false;
-	}
+	if (call->event.command == MEMFDCR_CMD_MREMAP_NTF)
+		move_ends(call);
+	else if (!call->told)
+		/* there is no child after all */
+		memfdcr_events_fill(&call->member->watch->events, call->place, NULL);
+	call_end(call);
 }
 
-/* the mremap() that the current thread is in, if any; under the lock */
-static struct move *current_move(struct member *m)
+/* what the current thread calls, if it is under way; only the thread itself ends it */
+static struct call *current_call(struct member *m, u8 command)
 {
-	struct move *move;
+	struct call *call, *found = NULL;
+	unsigned long flags;
 
-	list_for_each_entry(move, &m->moves, node)
-		if (move->task == current)
-			return move;
-	return NULL;
+	raw_spin_lock_irqsave(&lock, flags);
+	list_for_each_entry(call, &m->calls, node)
+		if (call->task == current && call->event.command == command)
+			found = call;
+	raw_spin_unlock_irqrestore(&lock, flags);
+	return found;
 }
 
-/* what the move does to the address space begins here, with that locked: so does its place among the events */
-static void reserve_place(struct member *m, struct move *move)
+/* what the current thread calls begins to change or to copy the address space, with that locked: its place is here */
+static void call_begins(struct member *m, const struct memfdcr_event_ntf *event)
 {
-	if (move->placed)
+	struct call *call = kzalloc(sizeof(*call), GFP_NOWAIT | __GFP_NOWARN | __GFP_ACCOUNT);
+	unsigned long flags;
+
+	if (!call) {
+		memfdcr_events_lose(&m->watch->events);
 		return;
-	move->placed = true;
-	move->place = memfdcr_events_reserve(&m->watch->events);
+	}
+	/* it has just left */
+	if (!refcount_inc_not_zero(&m->refs)) {
+		kfree(call);
+		return;
+	}
+	call->event = *event;
+	call->member = m;
+	call->task = current;
+	call->place = memfdcr_events_reserve(&m->watch->events);
+	init_task_work(&call->work, call_work);
+	__module_get(THIS_MODULE);
+	raw_spin_lock_irqsave(&lock, flags);
+	list_add(&call->node, &m->calls);
+	raw_spin_unlock_irqrestore(&lock, flags);
+	/* fails when the thread exits, and then it is not here */
+	if (task_work_add(current, &call->work, TWA_RESUME)) {
+		memfdcr_events_fill(&m->watch->events, call->place, NULL);
+		call_end(call);
+	}
+}
+
+/* the current thread's mremap(), if it is in any, has begun to change the address space */
+static void move_begins(struct member *m)
+{
+	struct memfdcr_event_ntf event;
+	unsigned long args[6];
+
+	if (!memfdcr_in_mremap(args) || current_call(m, MEMFDCR_CMD_MREMAP_NTF))
+		return;
+	event = event_of(m, MEMFDCR_CMD_MREMAP_NTF);
+	event.mremap.old = args[0];
+	event.mremap.new = args[4];
+	event.mremap.old_length = PAGE_ALIGN(args[1]);
+	event.mremap.new_length = PAGE_ALIGN(args[2]);
+	event.mremap.flags = args[3];
+	call_begins(m, &event);
+}
+
+/* whether a range lies in another */
+static bool lies_in(unsigned long start, unsigned long end, u64 address, u64 length)
+{
+	return start >= address && end <= address + length;
 }
 
 /*
- * Whether the range goes because mremap() moves it, or something else to where it was: told by mremap-ntf alone, in the
- * place where the move begins. What is cut off or replaced before is told by itself.
+ * Whether the range goes because mremap() moves it, or something else to where it was: told by mremap-ntf alone. What
+ * is cut off or replaced before is told by itself.
  */
 static bool is_moved(struct member *m, unsigned long start, unsigned long end)
 {
+	struct call *move = current_call(m, MEMFDCR_CMD_MREMAP_NTF);
 	const struct memfdcr_event_ntf *event;
-	struct move *move;
-	unsigned long flags;
-	bool moved = false;
 
-	raw_spin_lock_irqsave(&lock, flags);
-	move = current_move(m);
-	if (move) {
-		event = &move->event;
-		move->begun |= start == event->mremap.old;
-		/* a range of several mappings is moved one by one */
-		moved = move->begun &&
-			((start >= event->mremap.old && end <= event->mremap.old + event->mremap.old_length) ||
-			 (event->mremap.flags & MREMAP_FIXED && start >= event->mremap.new &&
-			  end <= event->mremap.new + event->mremap.new_length));
-		if (moved)
-			reserve_place(m, move);
-	}
-	raw_spin_unlock_irqrestore(&lock, flags);
-	return moved;
+	if (!move)
+		return false;
+	event = &move->event;
+	move->begun |= start == event->mremap.old;
+	/* a range of several mappings is moved one by one */
+	return move->begun &&
+	       (lies_in(start, end, event->mremap.old, event->mremap.old_length) ||
+		(event->mremap.flags & MREMAP_FIXED &&
+		 lies_in(start, end, event->mremap.new, event->mremap.new_length)));
 }
 
-/* the current thread's move, if any, has begun to change the address space */
-static void place_move(struct member *m)
-{
-	struct move *move;
-	unsigned long flags;
-
-	raw_spin_lock_irqsave(&lock, flags);
-	move = current_move(m);
-	if (move)
-		reserve_place(m, move);
-	raw_spin_unlock_irqrestore(&lock, flags);
-}
+/* ---- what goes from an address space ---- */
 
 static struct memfdcr_event_ntf unmap_event(const struct member *m, unsigned long start, unsigned long end, u32 cause)
 {
@@ -474,26 +571,36 @@ static bool is_own_doing(const struct space *s)
 	return false;
 }
 
+static void tell_range(struct member *m, const struct mmu_notifier_range *range, enum memfdcr_drop drop)
+{
+	if (range->event == MMU_NOTIFY_CLEAR) {
+		if (drop == MEMFDCR_DROP_YES)
+			tell_unmap(m, range->start, range->end, MEMFDCR_CAUSE_DROPPED);
+		else
+			memfdcr_events_lose(&m->watch->events);
+	} else if (!is_moved(m, range->start, range->end)) {
+		tell_unmap(m, range->start, range->end, MEMFDCR_CAUSE_UNMAPPED);
+		if (m->process == current->signal)
+			move_begins(m);
+	}
+}
+
 static int range_start(struct mmu_notifier *mn, const struct mmu_notifier_range *range)
 {
 	struct space *s = container_of(mn, struct space, mn);
+	enum memfdcr_drop drop = MEMFDCR_DROP_NO;
 	struct member *m;
 	bool own;
 
-	if (range->event != MMU_NOTIFY_UNMAP && (range->event != MMU_NOTIFY_CLEAR || !is_dropping()))
+	if (range->event == MMU_NOTIFY_CLEAR)
+		drop = memfdcr_drop();
+	if (range->event != MMU_NOTIFY_UNMAP && drop == MEMFDCR_DROP_NO)
 		return 0;
 	spin_lock(&s->lock);
 	own = is_own_doing(s);
-	list_for_each_entry(m, &s->members, in_space) {
-		if (own && m->process != current->signal)
-			continue;
-		if (range->event == MMU_NOTIFY_CLEAR) {
-			tell_unmap(m, range->start, range->end, MEMFDCR_CAUSE_DROPPED);
-		} else if (!is_moved(m, range->start, range->end)) {
-			tell_unmap(m, range->start, range->end, MEMFDCR_CAUSE_UNMAPPED);
-			place_move(m);
-		}
-	}
+	list_for_each_entry(m, &s->members, in_space)
+		if (!own || m->process == current->signal)
+			tell_range(m, range, drop);
 	spin_unlock(&s->lock);
 	return 0;
 }
@@ -506,7 +613,8 @@ static const struct mmu_notifier_ops notifier_ops = {
 
 /* ---- membership ---- */
 
-static struct member *member_new(struct memfdcr_watch *w, struct task_struct *process, gfp_t gfp)
+static struct member *member_new(struct memfdcr_watch *w, struct task_struct *process, struct user_namespace *reach,
+				 gfp_t gfp)
 {
 	struct member *m = kzalloc(sizeof(*m), gfp);
 
@@ -517,8 +625,10 @@ static struct member *member_new(struct memfdcr_watch *w, struct task_struct *pr
 	m->watch = w;
 	refcount_inc(&w->refs);
 	refcount_set(&m->refs, 1);
+	m->reach = get_user_ns(reach);
 	spin_lock_init(&m->space_lock);
-	INIT_LIST_HEAD(&m->moves);
+	INIT_LIST_HEAD(&m->calls);
+	INIT_DELAYED_WORK(&m->again, again_work);
 	return m;
 }
 
@@ -556,7 +666,7 @@ static int enter(struct member *m, const struct task_struct *process)
  * Takes a member out of the table and tells that, in order: nothing comes after the last one. true: nobody did before,
  * the caller has the table's reference now.
  */
-static bool leave(struct member *m, const struct memfdcr_event_ntf *unmap, struct memfdcr_event_ntf *exit)
+static bool leave(struct member *m, const struct memfdcr_event_ntf *unmap, struct memfdcr_event_ntf *end)
 {
 	unsigned long flags;
 	bool was_in;
@@ -568,10 +678,10 @@ static bool leave(struct member *m, const struct memfdcr_event_ntf *unmap, struc
 		hash_del_rcu(&m->hash);
 		list_del(&m->of_watch);
 		m->watch->members--;
-		if (exit) {
-			exit->last = !m->watch->members;
+		if (end) {
+			end->last = m->watch->begun && !m->watch->members;
 			memfdcr_events_add(&m->watch->events, unmap);
-			memfdcr_events_add(&m->watch->events, exit);
+			memfdcr_events_add(&m->watch->events, end);
 		}
 	}
 	raw_spin_unlock_irqrestore(&lock, flags);
@@ -627,6 +737,7 @@ static void on_fork(void *data, struct task_struct *parent, struct task_struct *
 {
 	struct memfdcr_event_ntf event;
 	struct member *m, *new;
+	struct call *call;
 	u64 uffds[MEMFDCR_EVENT_UFFDS];
 	bool looked = false;
 	int n = 0;
@@ -641,18 +752,24 @@ static void on_fork(void *data, struct task_struct *parent, struct task_struct *
 		event = event_of(m, MEMFDCR_CMD_FORK_NTF);
 		event.child.pid = task_tgid_nr_ns(child, m->watch->ns);
 		event.child.start_time = div_u64(child->start_boottime, NSEC_PER_SEC / USER_HZ);
+		event.child.same_memory = child->mm && child->mm == parent->mm;
+		new = NULL;
+		if (m->watch->tree)
+			new = member_new(m->watch, child, m->reach, GFP_NOWAIT | __GFP_NOWARN | __GFP_ACCOUNT);
+		event.child.hidden = m->watch->tree && !new;
 		event.child.n_uffds = max(n, 0);
 		memcpy(event.child.uffd, uffds, max(n, 0) * sizeof(*uffds));
-		memfdcr_events_add(&m->watch->events, &event);
+		call = current_call(m, MEMFDCR_CMD_FORK_NTF);
+		if (call) {
+			memfdcr_events_fill(&m->watch->events, call->place, &event);
+			call->told = true;
+		} else {
+			memfdcr_events_add(&m->watch->events, &event);
+		}
 		if (n < 0)
 			memfdcr_events_lose(&m->watch->events);
-		if (!m->watch->tree)
+		if (!new)
 			continue;
-		new = member_new(m->watch, child, GFP_NOWAIT | __GFP_NOWARN | __GFP_ACCOUNT);
-		if (!new) {
-			memfdcr_events_lose(&m->watch->events);
-			continue;
-		}
 		if (enter(new, child))
 			member_put(new);
 		else
@@ -661,29 +778,51 @@ static void on_fork(void *data, struct task_struct *parent, struct task_struct *
 	rcu_read_unlock();
 }
 
+/*
+ * Whether the watch may see what its member has become. Capabilities reach whatever is below, and credentials do not
+ * leave their user namespace. But the memory of a program that may not be read belongs to an outer one.
+ */
+static bool is_in_reach(const struct member *m, struct task_struct *p)
+{
+	struct user_namespace *theirs = memfdcr_task_user_ns(p);
+	const struct user_namespace *ns;
+	bool found = !theirs;
+
+	for (ns = theirs; ns && !found; ns = ns->parent)
+		found = ns == m->reach;
+	if (theirs)
+		put_user_ns(theirs);
+	return found;
+}
+
 static void on_exec(void *data, struct task_struct *p, pid_t old_pid, struct linux_binprm *bprm)
 {
-	struct memfdcr_event_ntf event;
 	struct member *m;
 
 	rcu_read_lock();
 	for_each_membership(m, p->signal) {
+		struct memfdcr_event_ntf unmap = unmap_event(m, 0, TASK_SIZE_MAX, MEMFDCR_CAUSE_EXEC);
+		struct memfdcr_event_ntf event = event_of(m, MEMFDCR_CMD_EXEC_NTF);
+
 		/* others may go on to have what it had: from vfork() on, or to look into it */
 		detach(m);
-		tell_unmap(m, 0, TASK_SIZE_MAX, MEMFDCR_CAUSE_EXEC);
-		event = event_of(m, MEMFDCR_CMD_EXEC_NTF);
+		event.exec.hidden = !is_in_reach(m, p);
+		if (event.exec.hidden) {
+			if (leave(m, &unmap, &event))
+				expel(m);
+			continue;
+		}
+		memfdcr_events_add(&m->watch->events, &unmap);
 		memfdcr_events_add(&m->watch->events, &event);
 		attach_soon(m, p);
 	}
 	rcu_read_unlock();
 }
 
-/* as wait() would tell it */
-static int exit_status(struct task_struct *p)
+/* as wait() would tell it: when the last thread has begun to exit, this is so for the whole process, and final */
+static int exit_status(const struct task_struct *p)
 {
-	const struct signal_struct *signal = p->signal;
-
-	return signal->flags & SIGNAL_GROUP_EXIT ? signal->group_exit_code : p->group_leader->exit_code;
+	return p->signal->group_exit_code;
 }
 
 static void on_thread_exit(struct task_struct *p)
@@ -716,94 +855,45 @@ static void on_exit(void *data, struct task_struct *p)
 	on_thread_exit(p);
 }
 
-/* ---- mremap ---- */
+/* ---- where mremap() and fork() have the address space locked: probes ---- */
 
-static void move_end(struct move *move)
-{
-	unsigned long flags;
-
-	raw_spin_lock_irqsave(&lock, flags);
-	list_del(&move->node);
-	raw_spin_unlock_irqrestore(&lock, flags);
-	member_put(move->member);
-	kfree(move);
-	module_put(THIS_MODULE);
-}
-
-/* mremap() is about to return to user mode */
-static void move_work(struct callback_head *work)
-{
-	struct move *move = container_of(work, struct move, work);
-	struct memfdcr_events *q = &move->member->watch->events;
-	unsigned long result = regs_return_value(task_pt_regs(current));
-	bool done = !IS_ERR_VALUE(result);
-
-	move->event.mremap.new = result;
-	if (done) {
-		done = move->event.mremap.old != result ||
-		       move->event.mremap.old_length != move->event.mremap.new_length;
-	} else if (move->begun) {
-		/* of several mappings some may have been moved (6.17), or everything may be back: nobody knows */
-		move->event.command = MEMFDCR_CMD_OVERRUN_NTF;
-		move->event.lost = 1;
-		done = true;
-	}
-	if (move->placed)
-		memfdcr_events_fill(q, move->place, done ? &move->event : NULL);
-	else if (done)
-		memfdcr_events_add(q, &move->event);
-	move_end(move);
-}
-
-/* mremap() is entered; its arguments are in the registers that the thread entered the kernel with */
-static int mremap_entered(struct kprobe *kp, struct pt_regs *regs)
-{
-	unsigned long args[6], flags;
-	struct member *m;
-	struct move *move;
-
-	rcu_read_lock();
-	for_each_membership(m, current->signal) {
-		move = kzalloc(sizeof(*move), GFP_NOWAIT | __GFP_NOWARN | __GFP_ACCOUNT);
-		if (!move) {
-			memfdcr_events_lose(&m->watch->events);
-			continue;
-		}
-		/* it has just left */
-		if (!refcount_inc_not_zero(&m->refs)) {
-			kfree(move);
-			continue;
-		}
-		syscall_get_arguments(current, task_pt_regs(current), args);
-		move->event = event_of(m, MEMFDCR_CMD_MREMAP_NTF);
-		move->event.mremap.old = args[0];
-		move->event.mremap.new = args[4];
-		move->event.mremap.old_length = PAGE_ALIGN(args[1]);
-		move->event.mremap.new_length = PAGE_ALIGN(args[2]);
-		move->event.mremap.flags = args[3];
-		move->member = m;
-		move->task = current;
-		init_task_work(&move->work, move_work);
-		__module_get(THIS_MODULE);
-		raw_spin_lock_irqsave(&lock, flags);
-		list_add(&move->node, &m->moves);
-		raw_spin_unlock_irqrestore(&lock, flags);
-		/* fails when the thread exits, and then it is not here */
-		if (task_work_add(current, &move->work, TWA_RESUME))
-			move_end(move);
-	}
-	rcu_read_unlock();
-	return 0;
-}
-
-/* the kernel counts what a mapping has got more or less, with the address space locked */
-static int account_entered(struct kprobe *kp, struct pt_regs *regs)
+static void each_move_begins(void)
 {
 	struct member *m;
 
 	rcu_read_lock();
 	for_each_membership(m, current->signal)
-		place_move(m);
+		move_begins(m);
+	rcu_read_unlock();
+}
+
+/* what only mremap() calls */
+static int space_changes(struct kprobe *kp, struct pt_regs *regs)
+{
+	each_move_begins();
+	return 0;
+}
+
+/* what many call: of these, an mremap() that may let a mapping grow where it is does nothing else before */
+static int space_may_grow(struct kprobe *kp, struct pt_regs *regs)
+{
+	unsigned long args[6];
+
+	if (memfdcr_in_mremap(args) && args[2] > args[1] && !(args[3] & (MREMAP_FIXED | MREMAP_DONTUNMAP)))
+		each_move_begins();
+	return 0;
+}
+
+static int space_is_copied(struct kprobe *kp, struct pt_regs *regs)
+{
+	struct member *m;
+
+	rcu_read_lock();
+	for_each_membership(m, current->signal) {
+		struct memfdcr_event_ntf event = event_of(m, MEMFDCR_CMD_FORK_NTF);
+
+		call_begins(m, &event);
+	}
 	rcu_read_unlock();
 	return 0;
 }
@@ -823,15 +913,21 @@ static struct hook {
 static const struct probe {
 	const char *symbol;
 	kprobe_pre_handler_t handler;
+	/* what newer kernels have: where that is, this is not needed, and where that is not, it is */
+	const char *newer;
 	bool may_lack;
 } probes[] = {
-	/* a kernel may be without that system call table */
-	{ "__x64_sys_mremap", mremap_entered, true },
-	{ "__ia32_sys_mremap", mremap_entered, true },
-	{ "vm_stat_account", account_entered, false },
+	{ "uprobe_dup_mmap", space_is_copied },
+	/* makes a mapping like another one elsewhere */
+	{ "copy_vma", space_changes },
+	/* lets a mapping grow; before 6.7 there is nothing that only mremap() calls for that */
+	{ "vma_merge_extend", space_changes, .may_lack = true },
+	{ "vma_merge", space_may_grow, .newer = "vma_merge_extend" },
+	{ "__vma_adjust", space_may_grow, .newer = "vma_merge_extend" },
 };
 
-static struct kprobe kprobes[ARRAY_SIZE(probes)];
+static struct kprobe kprobes[ARRAY_SIZE(probes)], *registered[ARRAY_SIZE(probes)];
+static unsigned int n_registered;
 
 static void find_tracepoint(struct tracepoint *tp, void *data)
 {
@@ -842,11 +938,20 @@ static void find_tracepoint(struct tracepoint *tp, void *data)
 			hooks[i].tp = tp;
 }
 
-static void probes_unregister(unsigned int n)
+static void probes_unregister(void)
 {
-	while (n--)
-		if (kprobes[n].addr)
-			unregister_kprobe(&kprobes[n]);
+	unregister_kprobes(registered, n_registered);
+	n_registered = 0;
+}
+
+static bool is_registered(const char *symbol)
+{
+	unsigned int i;
+
+	for (i = 0; i < n_registered; i++)
+		if (!strcmp(registered[i]->symbol_name, symbol))
+			return true;
+	return false;
 }
 
 static int probes_register(void)
@@ -855,12 +960,15 @@ static int probes_register(void)
 	int err;
 
 	for (i = 0; i < ARRAY_SIZE(probes); i++) {
+		if (probes[i].newer && is_registered(probes[i].newer))
+			continue;
+		/* a probe keeps state of its last registration: each begins afresh */
 		kprobes[i] = (struct kprobe){ .symbol_name = probes[i].symbol, .pre_handler = probes[i].handler };
 		err = register_kprobe(&kprobes[i]);
-		if (err == -ENOENT && probes[i].may_lack) {
-			kprobes[i].addr = NULL;
-		} else if (err) {
-			probes_unregister(i);
+		if (!err) {
+			registered[n_registered++] = &kprobes[i];
+		} else if (err != -ENOENT || !probes[i].may_lack) {
+			probes_unregister();
 			return err;
 		}
 	}
@@ -898,15 +1006,22 @@ static int tracepoints_register(void)
  */
 int memfdcr_members_hook(void)
 {
-	int err = tracepoints_register();
+	int err = memfdcr_worker_get();
 
 	if (err)
 		return err;
 	err = probes_register();
-	if (!err)
-		return 0;
-	tracepoints_unregister(ARRAY_SIZE(hooks));
-	tracepoint_synchronize_unregister();
+	if (err)
+		goto err_probes;
+	err = tracepoints_register();
+	if (err)
+		goto err_tracepoints;
+	return 0;
+
+err_tracepoints:
+	probes_unregister();
+err_probes:
+	memfdcr_worker_put();
 	return err;
 }
 
@@ -917,33 +1032,35 @@ int memfdcr_members_hook(void)
  */
 void memfdcr_members_unhook(void)
 {
-	probes_unregister(ARRAY_SIZE(probes));
 	tracepoints_unregister(ARRAY_SIZE(hooks));
 	tracepoint_synchronize_unregister();
+	probes_unregister();
+	memfdcr_worker_put();
 }
 
-/* how long a request may wait for somebody's address space: other families wait for it */
-#define ATTACH_PATIENCE msecs_to_jiffies(100)
-
 /* the address space that the process has now; one that it gets by execve() meanwhile, it attaches itself */
-static int attach_now(struct member *m, struct task_struct *process)
+static int attach_now(struct member *m, struct task_struct *process, long *patience)
 {
 	struct mm_struct *mm = memfdcr_process_mm(process);
 
-	return mm ? attach_by_worker(m, mm, false, ATTACH_PATIENCE) : 0;
+	return mm ? attach_by_worker(m, mm, false, patience) : 0;
 }
 
 /**
  * memfdcr_members_add() - watch a process
  * @w: the watch
  * @process: thread group leader; the caller has a reference
+ * @reach: whatever belongs to this user namespace or to one below may be watched
+ * @patience: how many jiffies to wait for its memory to be unlocked; result: how many are left
  *
  * Context: process context; sleeps. The hooks are in place.
- * Return: 0; -EEXIST it is a member; -ESRCH it has exited; -EBUSY its memory is locked for long; -ENOMEM.
+ * Return: 0; -EEXIST it is a member; -ESRCH it has exited; -EPERM it may not be watched any more; -EBUSY its memory is
+ * locked for long; -ENOMEM; -EINTR killed.
  */
-int memfdcr_members_add(struct memfdcr_watch *w, struct task_struct *process)
+int memfdcr_members_add(struct memfdcr_watch *w, struct task_struct *process, struct user_namespace *reach,
+			long *patience)
 {
-	struct member *m = member_new(w, process, GFP_KERNEL_ACCOUNT);
+	struct member *m = member_new(w, process, reach, GFP_KERNEL_ACCOUNT);
 	int err;
 
 	if (!m)
@@ -953,10 +1070,30 @@ int memfdcr_members_add(struct memfdcr_watch *w, struct task_struct *process)
 		member_put(m);
 		return err;
 	}
-	err = attach_now(m, process);
+	/* execve() of a program that may not be watched: either it is seen here, or its hook finds the member */
+	err = is_in_reach(m, process) ? attach_now(m, process, patience) : -EPERM;
 	if (err && leave(m, NULL, NULL))
 		expel(m);
 	return err;
+}
+
+/**
+ * memfdcr_members_begin() - all who are to be watched are members now, or will be by themselves
+ * @w: the watch
+ *
+ * Context: any.
+ * Return: whether there are any.
+ */
+bool memfdcr_members_begin(struct memfdcr_watch *w)
+{
+	unsigned long flags;
+	bool any;
+
+	raw_spin_lock_irqsave(&lock, flags);
+	w->begun = true;
+	any = w->members;
+	raw_spin_unlock_irqrestore(&lock, flags);
+	return any;
 }
 
 /* one member of a watch, out of the table, with the table's reference; NULL: there is none */

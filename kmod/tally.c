@@ -33,7 +33,7 @@ struct mark {
  */
 int memfdcr_tally_init(struct memfdcr_tally *t)
 {
-	t->buckets = kvcalloc(2 << BUCKET_BITS, sizeof(*t->buckets), GFP_KERNEL_ACCOUNT);
+	t->buckets = kvcalloc(2 << BUCKET_BITS, sizeof(*t->buckets), GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
 	INIT_LIST_HEAD(&t->objects);
 	get_random_bytes(&t->key, sizeof(t->key));
 	return t->buckets ? 0 : -ENOMEM;

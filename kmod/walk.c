@@ -22,6 +22,7 @@
 #include <linux/sort.h>
 #include <net/genetlink.h>
 
+#include "compat/wrapper/thread.h"
 #include "walk.h"
 
 /* for each process that shares its descriptors or memory, all threads of the machine are looked at */
@@ -67,7 +68,7 @@ static int get_list(struct memfdcr_walk *w, const struct nlmsghdr *nlh, int type
 	}
 	if (!n)
 		return 0;
-	w->pids = kvcalloc(n, sizeof(*w->pids), GFP_KERNEL_ACCOUNT);
+	w->pids = kvcalloc(n, sizeof(*w->pids), GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
 	if (!w->pids)
 		return -ENOMEM;
 	nlmsg_for_each_attr(attr, nlh, GENL_HDRLEN, rem) {
@@ -308,7 +309,7 @@ static bool note_sharers(struct memfdcr_walk *w, const struct sharing *s, const 
 	for_each_process(p) {
 		if (p == process || p->flags & PF_KTHREAD)
 			continue;
-		for_each_thread(p, t) {
+		memfdcr_for_each_thread(p, t) {
 			/* many who share: that they stood still is not worth that much */
 			if (!w->budget)
 				return true;
@@ -331,7 +332,7 @@ static bool note_threads(struct memfdcr_walk *w, struct task_struct *process, u6
 	if (task_tgid(process) == w->access.self)
 		return false;
 	rcu_read_lock();
-	for_each_thread(process, t) {
+	memfdcr_for_each_thread(process, t) {
 		running |= note_thread(t, still);
 		add_sharing(&sharing, t);
 	}

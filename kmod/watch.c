@@ -14,18 +14,25 @@
 #include <linux/sched.h>
 #include <linux/sched/task.h>
 #include <linux/slab.h>
+#include <linux/stringify.h>
+#include <linux/user_namespace.h>
 #include <linux/workqueue.h>
 #include <net/genetlink.h>
 #include <net/net_namespace.h>
 #include <net/sock.h>
 #include <uapi/linux/memfdcr.h>
 
+#include "access.h"
 #include "members.h"
 #include "netlink.h"
 #include "walk.h"
 #include "watch.h"
 
 #define LIMIT_PRESET	4096
+/* of one user */
+#define MAX_WATCHES	128
+/* how long a request may wait for the address spaces of others, all together: other families wait for it */
+#define PATIENCE	msecs_to_jiffies(200)
 /* looks for processes that were forked while the tree was looked through */
 #define MAX_PASSES	16
 
@@ -95,6 +102,7 @@ static struct memfdcr_watch *watch_new(struct sk_buff *skb, struct genl_info *in
 	refcount_set(&w->refs, 1);
 	INIT_WORK(&w->free, watch_free);
 	INIT_LIST_HEAD(&w->all);
+	w->owner = current_uid();
 	w->ns = get_pid_ns(task_active_pid_ns(current));
 	w->tree = tree;
 	return w;
@@ -118,6 +126,20 @@ static void watch_end(struct memfdcr_watch *w)
 		queue_delayed_work(ending, &idle_work, HZ);
 }
 
+/* 0 or a negative errno, as memfdcr_members_add() has it; -EPERM */
+static int add_process(struct memfdcr_watch *w, struct memfdcr_walk *walk, struct task_struct *process,
+		       long *patience)
+{
+	struct user_namespace *reach = memfdcr_access_reach(&walk->access, process);
+	int err;
+
+	if (!reach)
+		return -EPERM;
+	err = memfdcr_members_add(w, process, reach, patience);
+	put_user_ns(reach);
+	return err;
+}
+
 /*
  * All processes that the request names. A child that a member forks becomes a member by itself; one that was forked
  * before its parent became one is found in the next pass.
@@ -126,29 +148,33 @@ static int add_processes(struct memfdcr_watch *w, struct memfdcr_walk *walk, str
 {
 	struct task_struct *process;
 	unsigned int pass, added = 1;
+	long patience = PATIENCE;
 	int err = 0;
 
-	for (pass = 0; added && pass < MAX_PASSES; pass++) {
+	for (pass = 0; !err && added && pass < MAX_PASSES; pass++) {
 		added = 0;
 		memfdcr_walk_rewind(walk, false);
 		while (!err && (process = memfdcr_walk_any(walk))) {
 			if (IS_ERR(process))
 				return PTR_ERR(process);
-			err = memfdcr_access_capable(&walk->access, process) ? memfdcr_members_add(w, process) : -EPERM;
+			err = add_process(w, walk, process, &patience);
 			put_task_struct(process);
 			added += !err;
 			if (err == -EEXIST || err == -ESRCH)
 				err = 0;
 		}
 	}
-	if (err == -EPERM)
+	if (err == -EPERM) {
 		NL_SET_ERR_MSG(extack, "to watch a process, CAP_SYS_PTRACE or CAP_CHECKPOINT_RESTORE over it is needed");
-	else if (err == -EBUSY)
+	} else if (err == -EBUSY) {
 		NL_SET_ERR_MSG(extack, "a long operation on a process's memory is under way, try again");
-	else if (!err && !READ_ONCE(w->members))
-		err = -ESRCH;
-	if (err == -ESRCH)
+	} else if (!err && added) {
+		NL_SET_ERR_MSG(extack, "the tree grows faster than it can be looked through, try again");
+		err = -EBUSY;
+	} else if (!err && !memfdcr_members_begin(w)) {
 		NL_SET_ERR_MSG(extack, "the process has exited");
+		err = -ESRCH;
+	}
 	return err;
 }
 
@@ -168,13 +194,32 @@ static int reply(struct genl_info *info, const struct memfdcr_watch *w)
 	return genlmsg_reply(msg, info);
 }
 
+/* so that nobody can have the kernel look through, and keep, any number of them */
+static bool has_too_many(kuid_t owner)
+{
+	const struct memfdcr_watch *w;
+	unsigned int n = 0;
+
+	list_for_each_entry(w, &watches, node)
+		n += uid_eq(w->owner, owner);
+	return n >= MAX_WATCHES;
+}
+
 static int start_locked(struct sk_buff *skb, struct genl_info *info, struct memfdcr_walk *walk, u32 limit, bool tree)
 {
 	struct memfdcr_watch *w;
 	int err = 0;
 
+	if (has_too_many(current_uid())) {
+		GENL_SET_ERR_MSG(info, "this user has " __stringify(MAX_WATCHES) " watches, and no more are allowed");
+		return -EUSERS;
+	}
 	if (!hooked)
 		err = memfdcr_members_hook();
+	if (err == -ENOMEM) {
+		GENL_SET_ERR_MSG(info, "no memory for the hooks");
+		return err;
+	}
 	if (err) {
 		GENL_SET_ERR_MSG(info, "this kernel lets nobody see fork, exec, exit or mremap");
 		return -EOPNOTSUPP;
@@ -202,8 +247,8 @@ static int start_locked(struct sk_buff *skb, struct genl_info *info, struct memf
  * @info: the request
  *
  * Context: process context of the sender; sleeps.
- * Return: 0; -EINVAL not one of pid and tree; -ESRCH no such process; -EPERM not allowed; -EBUSY not now; -EOPNOTSUPP not
- * on this kernel; -ENODEV the module is being unloaded; -ENOMEM; -EINTR killed.
+ * Return: 0; -EINVAL not one of pid and tree; -ESRCH no such process; -EPERM not allowed; -EBUSY not now; -EUSERS too
+ * many watches; -EOPNOTSUPP not on this kernel; -ENODEV the module is being unloaded; -ENOMEM; -EINTR killed.
  */
 int memfdcr_watch_start(struct sk_buff *skb, struct genl_info *info)
 {
@@ -250,8 +295,7 @@ int memfdcr_watch_stop(struct sk_buff *skb, struct genl_info *info)
 	if (mutex_lock_killable(&lock))
 		return -EINTR;
 	list_for_each_entry(w, &watches, node) {
-		if (w->events.watch != nla_get_u32(attr) || w->events.portid != info->snd_portid ||
-		    w->events.net != genl_info_net(info))
+		if (w->events.watch != nla_get_u32(attr) || w->events.sk != NETLINK_CB(skb).sk)
 			continue;
 		watch_end(w);
 		err = 0;
@@ -270,6 +314,9 @@ static int socket_closed(struct notifier_block *nb, unsigned long state, void *d
 	struct memfdcr_watch *w, *next;
 
 	if (state != NETLINK_URELEASE || closed->protocol != NETLINK_GENERIC)
+		return NOTIFY_DONE;
+	/* one of its own would be there: nobody starts any with a socket that is being closed */
+	if (list_empty(&watches))
 		return NOTIFY_DONE;
 	mutex_lock(&lock);
 	list_for_each_entry_safe(w, next, &watches, node)

@@ -13,6 +13,7 @@
 #include <uapi/linux/memfdcr.h>
 
 #include "compat/wrapper/genetlink.h"
+#include "compat/wrapper/thread.h"
 #include "guard.h"
 #include "holder.h"
 #include "id.h"
@@ -72,7 +73,7 @@ static bool uses(struct task_struct *process, const struct mm_struct *mm)
 	bool found = false;
 
 	rcu_read_lock();
-	for_each_thread(process, t)
+	memfdcr_for_each_thread(process, t)
 		found |= READ_ONCE(t->mm) == mm;
 	rcu_read_unlock();
 	return found;

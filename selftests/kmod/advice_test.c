@@ -14,12 +14,12 @@
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
-#include <linux/io_uring.h>
 #include <linux/memfdcr.h>
 
-#include "kselftest_harness.h"
+#include "harness.h"
 #include "process.h"
 #include "request.h"
+#include "ring.h"
 
 #define LONG 20000	/* ms */
 
@@ -334,42 +334,6 @@ TEST_F(advice, process_madvise)
 	EXPECT_REMOVE(self->uffd, 1, 3, MADV_DONTNEED);
 	EXPECT_EQ(0, process_end(self->pid, LONG));
 	self->pid = 0;
-}
-
-/* one request through a ring of one entry; the errno it ends with */
-static int ring_madvise(void *start, size_t length, int advice)
-{
-	struct io_uring_params params = { 0 };
-	struct io_uring_sqe *sqe;
-	struct io_uring_cqe *cqe;
-	unsigned int *tail, *array;
-	char *sq, *cq;
-	int fd;
-
-	fd = syscall(SYS_io_uring_setup, 1, &params);
-	if (fd < 0)
-		return errno;
-	sq = mmap(NULL, params.sq_off.array + 4, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, fd,
-		  IORING_OFF_SQ_RING);
-	cq = mmap(NULL, params.cq_off.cqes + params.cq_entries * sizeof(*cqe), PROT_READ | PROT_WRITE,
-		  MAP_SHARED | MAP_POPULATE, fd, IORING_OFF_CQ_RING);
-	sqe = mmap(NULL, sizeof(*sqe), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, fd, IORING_OFF_SQES);
-	if (sq == MAP_FAILED || cq == MAP_FAILED || sqe == MAP_FAILED)
-		return errno;
-	memset(sqe, 0, sizeof(*sqe));
-	sqe->opcode = IORING_OP_MADVISE;
-	sqe->addr = (unsigned long)start;
-	sqe->len = length;
-	sqe->fadvise_advice = advice;
-	array = (void *)(sq + params.sq_off.array);
-	tail = (void *)(sq + params.sq_off.tail);
-	array[0] = 0;
-	__atomic_store_n(tail, 1, __ATOMIC_RELEASE);
-	if (syscall(SYS_io_uring_enter, fd, 1, 1, IORING_ENTER_GETEVENTS, NULL, 0) != 1)
-		return errno;
-	cqe = (void *)(cq + params.cq_off.cqes);
-	close(fd);
-	return -cqe->res;
 }
 
 static int by_io_uring(void *arg)

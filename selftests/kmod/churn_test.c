@@ -14,7 +14,7 @@
 #include <sys/wait.h>
 #include <libmnl/libmnl.h>
 
-#include "kselftest_harness.h"
+#include "harness.h"
 #include "churn.h"
 #include "module.h"
 #include "process.h"

@@ -21,7 +21,7 @@
 #include <libmnl/libmnl.h>
 #include <linux/genetlink.h>
 
-#include "kselftest_harness.h"
+#include "harness.h"
 #include "module.h"
 #include "process.h"
 #include "request.h"

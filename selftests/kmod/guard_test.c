@@ -16,7 +16,7 @@
 #include <sys/wait.h>
 #include <linux/memfdcr.h>
 
-#include "kselftest_harness.h"
+#include "harness.h"
 #include "process.h"
 #include "request.h"
 

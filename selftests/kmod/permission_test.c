@@ -19,7 +19,7 @@
 #include <linux/capability.h>
 #include <linux/genetlink.h>
 
-#include "kselftest_harness.h"
+#include "harness.h"
 #include "ask.h"
 #include "factory.h"
 

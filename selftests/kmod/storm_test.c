@@ -20,7 +20,7 @@
 #include <sys/prctl.h>
 #include <linux/memfdcr.h>
 
-#include "kselftest_harness.h"
+#include "harness.h"
 #include "caches.h"
 #include "module.h"
 #include "request.h"

@@ -17,7 +17,7 @@
 #include <linux/capability.h>
 #include <linux/memfdcr.h>
 
-#include "kselftest_harness.h"
+#include "harness.h"
 #include "process.h"
 #include "request.h"
 

@@ -17,7 +17,7 @@
 #include <libmnl/libmnl.h>
 #include <linux/memfdcr.h>
 
-#include "kselftest_harness.h"
+#include "harness.h"
 #include "factory.h"
 #include "module.h"
 #include "process.h"

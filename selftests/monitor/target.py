@@ -112,7 +112,7 @@ def child(run):
     if not pid:
         run()
         os._exit(0)
-    want("fork", child=pid)
+    want("fork", child=pid, same_memory=False)
     os.waitpid(pid, 0)
     return pid
 
@@ -132,7 +132,7 @@ def children():
     want("unmap", tid=None, start=hex(at + 4 * PAGE), cause="dropped")
     # between a parent that waits and its child, vfork() does the same as posix_spawn()
     pid = os.posix_spawn("/bin/true", ["true"], {})
-    want("fork", child=pid)
+    want("fork", child=pid, same_memory=True)
     want("exec", pid)
     os.waitpid(pid, 0)
     want("exit", pid, code=0, signal=0, last=False)

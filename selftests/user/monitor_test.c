@@ -201,7 +201,7 @@ static void test_end(void)
 {
 	start("monitor -p 10 -j");
 	give(&exec_event);
-	TAP_OK(lines(1) && !strcmp(run.text, "{\"event\":\"exec\",\"time\":5,\"seq\":1,\"pid\":10,\"tid\":10}\n"),
+	TAP_OK(lines(1) && !strcmp(run.text, "{\"event\":\"exec\",\"time\":5,\"seq\":1,\"pid\":10,\"tid\":10,\"hidden\":false}\n"),
 	       "a line is printed at once");
 	give(&last_event);
 	TAP_OK(finish() == EXIT_DONE && run.lines == 2 && strstr(run.text, "\"last\":true}\n"), "the last exit ends it");

@@ -70,6 +70,10 @@ static void put_fork(uint64_t sequence, uint32_t tid, unsigned int n_uffds)
 
 	mnl_attr_put_u32(nlh, MEMFDCR_A_WATCH_CHILD, 4294967295);
 	mnl_attr_put_u64(nlh, MEMFDCR_A_WATCH_START_TIME, UINT64_MAX);
+	if (!n_uffds) {
+		mnl_attr_put(nlh, MEMFDCR_A_WATCH_SAME_MEMORY, 0, NULL);
+		mnl_attr_put(nlh, MEMFDCR_A_WATCH_HIDDEN, 0, NULL);
+	}
 	for (i = 0; i < n_uffds; i++)
 		mnl_attr_put_u64(nlh, MEMFDCR_A_WATCH_UFFD_ID, UINT64_MAX - i);
 	mnl_attr_put_u32(nlh, MEMFDCR_A_WATCH_MAX + 1, 5);	/* a newer module's */
@@ -79,6 +83,14 @@ static void put_fork(uint64_t sequence, uint32_t tid, unsigned int n_uffds)
 static void put_exec(uint64_t sequence)
 {
 	end(process_notification(MEMFDCR_CMD_EXEC_NTF, sequence, 10));
+}
+
+static void put_hidden_exec(uint64_t sequence)
+{
+	struct nlmsghdr *nlh = process_notification(MEMFDCR_CMD_EXEC_NTF, sequence, 10);
+
+	mnl_attr_put(nlh, MEMFDCR_A_WATCH_HIDDEN, 0, NULL);
+	end(nlh);
 }
 
 static void put_exit(uint64_t sequence, uint32_t code, uint32_t signal, bool last)
@@ -210,7 +222,8 @@ static void put_all(void)
 	put_overrun(11, 3, false);
 	put_overrun(12, 1, false);
 	put_exit(13, 255, 0, false);
-	put_exit(14, 0, 9, true);
+	put_hidden_exec(14);
+	put_exit(15, 0, 9, true);
 }
 
 #define TIME "12:34:56.789012 "
@@ -220,7 +233,7 @@ static void test_text(void)
 {
 	put_all();
 	TAP_OK(!print(false) && is(TIME "10 fork 4294967295 uffd 0xffffffffffffffff 0xfffffffffffffffe\n"
-				   TIME "10/12 fork 4294967295\n"
+				   TIME "10/12 fork 4294967295 same-memory hidden\n"
 				   TIME "10 exec\n"
 				   TIME "10/11 mremap 0x7f0000000000-0x7f0000001000 -> 0x7e0000000000-0x7e0000002000"
 				   " maymove,fixed,dontunmap,0x8\n"
@@ -233,6 +246,7 @@ static void test_text(void)
 				   TIME "overrun: 3 events lost" NOW
 				   TIME "overrun: 1 event lost" NOW
 				   TIME "10 exit 255\n"
+				   TIME "10 exec hidden\n"
 				   TIME "10 exit signal 9\n"), "every event as text");
 }
 
@@ -243,10 +257,10 @@ static void test_json(void)
 	put_all();
 	TAP_OK(!print(true) &&
 	       is(JSON("fork", 46, "\"seq\":1,\"pid\":10,\"tid\":10,\"child\":4294967295,"
-		       "\"start_time\":18446744073709551615,\"uffd\":[\"0xffffffffffffffff\",\"0xfffffffffffffffe\"]")
+		       "\"same_memory\":false,\"hidden\":false,\"start_time\":18446744073709551615,\"uffd\":[\"0xffffffffffffffff\",\"0xfffffffffffffffe\"]")
 		  JSON("fork", 47, "\"seq\":2,\"pid\":10,\"tid\":12,\"child\":4294967295,"
-		       "\"start_time\":18446744073709551615,\"uffd\":[]")
-		  JSON("exec", 48, "\"seq\":3,\"pid\":10,\"tid\":10")
+		       "\"same_memory\":true,\"hidden\":true,\"start_time\":18446744073709551615,\"uffd\":[]")
+		  JSON("exec", 48, "\"seq\":3,\"pid\":10,\"tid\":10,\"hidden\":false")
 		  JSON("mremap", 49, "\"seq\":4,\"pid\":10,\"tid\":11,\"old\":\"0x7f0000000000\","
 		       "\"new\":\"0x7e0000000000\",\"old_length\":4096,\"new_length\":8192,"
 		       "\"flags\":[\"maymove\",\"fixed\",\"dontunmap\",\"0x8\"]")
@@ -265,7 +279,8 @@ static void test_json(void)
 		  JSON("overrun", 56, "\"seq\":11,\"lost\":3")
 		  JSON("overrun", 57, "\"seq\":12,\"lost\":1")
 		  JSON("exit", 58, "\"seq\":13,\"pid\":10,\"tid\":10,\"code\":255,\"signal\":0,\"last\":false")
-		  JSON("exit", 59, "\"seq\":14,\"pid\":10,\"tid\":10,\"code\":0,\"signal\":9,\"last\":true")),
+		  JSON("exec", 59, "\"seq\":14,\"pid\":10,\"tid\":10,\"hidden\":true")
+		  JSON("exit", 60, "\"seq\":15,\"pid\":10,\"tid\":10,\"code\":0,\"signal\":9,\"last\":true")),
 	       "every event as JSON");
 }
 
@@ -295,10 +310,10 @@ static void test_gaps(void)
 				   TIME "gap: 1 event missing without a reason" NOW
 				   TIME "overrun: 2 events lost" NOW TIME "10 exec\n"), "gaps as text");
 	TAP_OK(!print(true) && is(JSON("gap", 49, "\"seq\":1,\"lost\":3")
-				  JSON("exec", 49, "\"seq\":4,\"pid\":10,\"tid\":10")
-				  JSON("exec", 50, "\"seq\":5,\"pid\":10,\"tid\":10")
+				  JSON("exec", 49, "\"seq\":4,\"pid\":10,\"tid\":10,\"hidden\":false")
+				  JSON("exec", 50, "\"seq\":5,\"pid\":10,\"tid\":10,\"hidden\":false")
 				  JSON("gap", 52, "\"seq\":6,\"lost\":1") JSON("overrun", 52, "\"seq\":7,\"lost\":2")
-				  JSON("exec", 53, "\"seq\":8,\"pid\":10,\"tid\":10")), "gaps as JSON");
+				  JSON("exec", 53, "\"seq\":8,\"pid\":10,\"tid\":10,\"hidden\":false")), "gaps as JSON");
 	used = 0;
 	put_exec(1);
 	put_exec(1);

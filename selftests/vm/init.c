@@ -250,7 +250,8 @@ static void install_build(void)
 static const char *const trouble[] = {
 	"WARNING:", "BUG:", "kernel BUG at", "Oops", "Kernel panic", "Call Trace:", "soft lockup", "hard LOCKUP",
 	"blocked for more than", "detected stall", "KASAN:", "KCSAN:", "UBSAN:", "KFENCE:", "possible recursive locking",
-	"possible circular locking", "suspicious RCU usage", "new suspected memory leaks", "refcount_t:",
+	"possible circular locking", "suspicious RCU usage", "refcount_t:", "ODEBUG:", "bad unlock balance",
+	"held lock freed", "inconsistent lock state", "lockdep is turned off",
 };
 
 static bool says(const char *line, const char *word)
@@ -288,13 +289,27 @@ static void check_log(void)
 	}
 }
 
-/* Out of tree and unsigned is what our module may be, and nothing else. */
+/* Out of tree and unsigned is what our module may be, and nothing else; a kernel without signatures misses none. */
 static void check_taint(void)
 {
 	unsigned int taint = read_number("/proc/sys/kernel/tainted");
 
-	if (taint != 0 && taint != 12288)
+	if (taint & ~12288U)
 		finish("lost kernel tainted: %u", taint);
+}
+
+/* The lock checker gives up at the first thing it finds, or for want of room: nothing has been checked since then. */
+static void check_lockdep(void)
+{
+	char line[128];
+	FILE *file = fopen("/proc/lockdep_stats", "r");
+	int on;
+
+	while (file && fgets(line, sizeof(line), file))
+		if (sscanf(line, " debug_locks: %d", &on) == 1 && !on)
+			finish("lost lockdep has switched itself off");
+	if (file)
+		fclose(file);
 }
 
 /* Where everything waits, on the console: the first question about a command that does not end. */
@@ -330,6 +345,86 @@ static void show_waiters(void)
 	}
 	if (dir)
 		closedir(dir);
+}
+
+/* What the kernel still has when everything has ended. */
+
+#define KMEMLEAK "/sys/kernel/debug/kmemleak"
+
+static void tell_kmemleak(const char *what)
+{
+	int fd = open(KMEMLEAK, O_WRONLY | O_CLOEXEC);
+
+	must(fd >= 0 && write(fd, what, strlen(what)) > 0, KMEMLEAK);
+	close(fd);
+}
+
+/* what the kernel has lost while it booted is its own affair */
+static void forget_leaks(void)
+{
+	if (access(KMEMLEAK, F_OK))
+		return;
+	tell_kmemleak("scan");
+	tell_kmemleak("clear");
+}
+
+/*
+ * Memory that nothing points to any more, on kernels that know (CONFIG_DEBUG_KMEMLEAK). One scan finds what was moved
+ * while it looked as well, and nothing younger than five seconds; what the next one finds again is lost.
+ */
+static void check_leaks(const char *when)
+{
+	char first[256] = "";
+	FILE *file;
+
+	if (access(KMEMLEAK, F_OK))
+		return;
+	for (int i = 0; i < 2; i++) {
+		sleep(6);
+		tell_kmemleak("scan");
+	}
+	file = fopen(KMEMLEAK, "r");
+	must(file, KMEMLEAK);
+	if (fgets(first, sizeof(first), file)) {
+		first[strcspn(first, "\n")] = '\0';
+		copy_to_console(KMEMLEAK);
+		finish("lost memory leaked, found %s: %s", when, first);
+	}
+	fclose(file);
+}
+
+/* Whoever still runs ends; what their ends set off takes a while. */
+static void end_everybody(void)
+{
+	kill(-1, SIGKILL);
+	for (int i = 0; i < 6000; i++, usleep(10000)) {
+		while (waitpid(-1, NULL, WNOHANG) > 0)
+			;
+		if (waitpid(-1, NULL, WNOHANG) < 0 && errno == ECHILD)
+			return;
+	}
+	show_waiters();
+	finish("lost a killed process does not end");
+}
+
+/* Nobody is left who could have something of the module's, so it goes. */
+static void unload_module(void)
+{
+	for (int i = 0; i < 3000; i++, usleep(10000)) {
+		if (!syscall(SYS_delete_module, "memfdcr", O_NONBLOCK) || errno == ENOENT)
+			return;
+		if (errno != EAGAIN && errno != EBUSY)
+			break;
+	}
+	finish("lost the module cannot be unloaded when every process has ended: %s", strerror(errno));
+}
+
+static void check_rest(void)
+{
+	check_leaks("while the module is loaded");
+	end_everybody();
+	unload_module();
+	check_leaks("after the module was unloaded");
 }
 
 /* The command. */
@@ -474,13 +569,17 @@ int main(void)
 	sethostname("memfdcr", 7);
 	bring_lo_up();
 	mount_disk("/dev/vdb", "/mnt");
+	forget_leaks();
 	install_build();
 	check_log();
 
 	status = run_command();
 
 	check_log();
+	check_rest();
+	check_log();
 	check_taint();
+	check_lockdep();
 	if (WIFSIGNALED(status))
 		finish("signal %d", WTERMSIG(status));
 	finish("exit %d", WEXITSTATUS(status));

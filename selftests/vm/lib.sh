@@ -15,16 +15,25 @@ usage_error() { say "$@"; say "see ${0##*/} --help"; exit 2; }
 # The text between "Usage:" and the end of the comment at the head of the calling script.
 show_help() { sed -n '/^# Usage:/,/^[^#]/{s/^# \{0,1\}//p}' "$0"; }
 
-# Which Debian root holds a kernel that -k names.
+# Which Debian root goes with a kernel that -k names.
 suite_of_kernel() {
 	case $1 in
 	bookworm) echo bookworm ;;
-	trixie|backports) echo trixie ;;
-	*) usage_error "unknown kernel '$1', known are bookworm, trixie and backports" ;;
+	trixie|backports|debug) echo trixie ;;
+	*) usage_error "unknown kernel '$1', known are bookworm, trixie, backports and debug" ;;
 	esac
 }
 
-# release_of_kernel ROOT NAME
+# home_of_kernel NAME ROOT: the directory that holds this kernel, as tree/ and kernels: the root itself, where the kernel
+# is one of its packages, or what selftests/vm/kernel has built.
+home_of_kernel() {
+	case $1 in
+	debug) "$vm_dir/kernel" "$1" ;;
+	*) echo "$2" ;;
+	esac
+}
+
+# release_of_kernel HOME NAME
 release_of_kernel() { sed -n "s/^$2 //p" "$1/kernels"; }
 
 # Hash of strings and standard input: the name of a cache entry, so that a change of any input makes a new entry.

@@ -65,7 +65,8 @@ static void print_fork(FILE *f, const struct watch_event *e)
 {
 	size_t i;
 
-	fprintf(f, " fork %u", e->child.pid);
+	fprintf(f, " fork %u%s%s", e->child.pid, e->child.same_memory ? " same-memory" : "",
+		e->child.hidden ? " hidden" : "");
 	for (i = 0; i < e->child.n_uffds; i++)
 		fprintf(f, "%s 0x%" PRIx64, i ? "" : " uffd", e->child.uffds[i]);
 }
@@ -91,7 +92,7 @@ void event_print_text(FILE *f, const struct watch_event *e, int64_t boot, const 
 		print_fork(f, e);
 		break;
 	case MEMFDCR_CMD_EXEC_NTF:
-		fputs(" exec", f);
+		fputs(e->exec.hidden ? " exec hidden" : " exec", f);
 		break;
 	case MEMFDCR_CMD_EXIT_NTF:
 		if (e->exit.signal)
@@ -145,7 +146,9 @@ static void json_fork(FILE *f, const struct watch_event *e)
 {
 	size_t i;
 
-	fprintf(f, ",\"child\":%u,\"start_time\":%" PRIu64 ",\"uffd\":[", e->child.pid, e->child.start_time);
+	fprintf(f, ",\"child\":%u,\"same_memory\":%s,\"hidden\":%s", e->child.pid,
+		e->child.same_memory ? "true" : "false", e->child.hidden ? "true" : "false");
+	fprintf(f, ",\"start_time\":%" PRIu64 ",\"uffd\":[", e->child.start_time);
 	for (i = 0; i < e->child.n_uffds; i++)
 		fprintf(f, "%s\"0x%" PRIx64 "\"", i ? "," : "", e->child.uffds[i]);
 	fputc(']', f);
@@ -181,6 +184,7 @@ void event_print_json(FILE *f, const struct watch_event *e)
 		json_fork(f, e);
 		break;
 	case MEMFDCR_CMD_EXEC_NTF:
+		fprintf(f, ",\"hidden\":%s", e->exec.hidden ? "true" : "false");
 		break;
 	case MEMFDCR_CMD_EXIT_NTF:
 		fprintf(f, ",\"code\":%u,\"signal\":%u", e->exit.code, e->exit.signal);

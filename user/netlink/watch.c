@@ -6,8 +6,11 @@
 #include <libmnl/libmnl.h>
 #include <linux/genetlink.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "netlink/watch-internal.h"
+
+#define START_TRIES 20
 
 static const uint8_t types[MEMFDCR_A_WATCH_MAX + 1] = {
 	[MEMFDCR_A_WATCH_WATCH] = MNL_TYPE_U32,
@@ -97,9 +100,14 @@ static struct watch_event event_of(uint8_t command, const struct values *values)
 	switch (command) {
 	case MEMFDCR_CMD_FORK_NTF:
 		e.child.pid = v[MEMFDCR_A_WATCH_CHILD];
+		e.child.same_memory = values->present & HAS(SAME_MEMORY);
+		e.child.hidden = values->present & HAS(HIDDEN);
 		e.child.start_time = v[MEMFDCR_A_WATCH_START_TIME];
 		e.child.uffds = values->uffds;
 		e.child.n_uffds = values->n_uffds;
+		break;
+	case MEMFDCR_CMD_EXEC_NTF:
+		e.exec.hidden = values->present & HAS(HIDDEN);
 		break;
 	case MEMFDCR_CMD_EXIT_NTF:
 		e.exit.code = v[MEMFDCR_A_WATCH_CODE];
@@ -215,7 +223,7 @@ void watch_close(struct watch *w)
 	free(w);
 }
 
-int watch_start(struct watch *w, uint32_t pid, bool tree, uint32_t limit)
+static int start_once(struct watch *w, uint32_t pid, bool tree, uint32_t limit)
 {
 	char buffer[256] __attribute__((aligned(8)));
 	struct nlmsghdr *nlh = genl_request(w->genl, buffer, MEMFDCR_CMD_WATCH_START);
@@ -224,6 +232,18 @@ int watch_start(struct watch *w, uint32_t pid, bool tree, uint32_t limit)
 	if (limit)
 		mnl_attr_put_u32(nlh, MEMFDCR_A_WATCH_LIMIT, limit);
 	return genl_ask(w->genl, nlh, watch_start_reply, w);
+}
+
+int watch_start(struct watch *w, uint32_t pid, bool tree, uint32_t limit)
+{
+	int ret = start_once(w, pid, tree, limit), tries;
+
+	/* a process's memory is locked, or a tree grows: the module waits for neither, and only for a moment */
+	for (tries = 1; ret == -EBUSY && tries < START_TRIES; tries++) {
+		nanosleep(&(const struct timespec){ .tv_nsec = 50000000 }, NULL);
+		ret = start_once(w, pid, tree, limit);
+	}
+	return ret;
 }
 
 int watch_stop(struct watch *w)

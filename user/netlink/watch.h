@@ -16,17 +16,22 @@ struct watch;
 /* something that happened; what docs/netlink/memfdcr.yaml says of the attributes holds for the members */
 struct watch_event {
 	uint8_t command;	/* MEMFDCR_CMD_..._NTF, or WATCH_GAP */
-	bool last;		/* nobody is watched any more */
+	bool last;		/* nobody is watched any more, in whatever event it comes */
 	uint64_t sequence;
 	uint64_t time;		/* ns, CLOCK_MONOTONIC; of a gap, when what comes behind it happened */
 	uint32_t pid, tid;	/* tid 0: another process did it; both 0 in overruns and gaps */
 	union {
 		struct {
 			uint32_t pid;
+			bool same_memory;	/* vfork(), CLONE_VM: the address space is the parent's */
+			bool hidden;		/* of this child nothing is told, though a tree is watched */
 			uint64_t start_time;	/* clock ticks, as in /proc/PID/stat */
 			const uint64_t *uffds;	/* until the callback returns */
 			size_t n_uffds;
 		} child;
+		struct {
+			bool hidden;		/* of this process nothing is told any more */
+		} exec;
 		struct {
 			uint32_t code, signal;
 		} exit;
@@ -58,7 +63,7 @@ void watch_close(struct watch *w);
 
 /*
  * Watches the process pid, with tree also all its descendants; once. limit: how many events the module keeps for us
- * while we are slow, 0: as many as it thinks fit.
+ * while we are slow, 0: as many as it thinks fit. EBUSY: a process's memory is locked for longer than some seconds.
  */
 int watch_start(struct watch *w, uint32_t pid, bool tree, uint32_t limit);
 

@@ -9,6 +9,8 @@
 #include <linux/sched/task.h>
 #include <linux/user_namespace.h>
 
+#include "thread.h"
+
 #ifdef MEMFDCR_HAS_EXEC_STATE	/* 7.3 at the latest: kept with the tasks of one execve() */
 #include <linux/sched/exec_state.h>
 #endif
@@ -36,7 +38,7 @@ static inline struct user_namespace *memfdcr_task_user_ns(struct task_struct *pr
 	struct task_struct *t;
 
 	rcu_read_lock();
-	for_each_thread(process, t) {
+	memfdcr_for_each_thread(process, t) {
 		task_lock(t);
 		if (t->mm)
 			ns = memfdcr_thread_user_ns(t);
@@ -62,7 +64,7 @@ static inline struct user_namespace *memfdcr_mm_user_ns(struct mm_struct *mm)
 	struct user_namespace *ns = NULL;
 
 	rcu_read_lock();
-	for_each_process_thread(process, t) {
+	for_each_process(process) memfdcr_for_each_thread(process, t) {
 		if (READ_ONCE(t->mm) != mm || t->flags & PF_KTHREAD)
 			continue;
 		task_lock(t);

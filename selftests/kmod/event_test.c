@@ -1,0 +1,686 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Tests of what a watch tells when things overlap, hang, come by other ways, or find nobody who reads. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <linux/falloc.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <libmnl/libmnl.h>
+
+#include "harness.h"
+#include "module.h"
+#include "reader.h"
+#include "ring.h"
+
+FIXTURE(event)
+{
+	struct reader r, r2;
+	pid_t pid;
+	int fd;
+};
+
+FIXTURE_SETUP(event)
+{
+	process_prepare();
+	ASSERT_LT(0, request_family());
+	self->fd = memfd_create("watched", MFD_CLOEXEC);
+	ASSERT_LE(0, self->fd);
+	ASSERT_EQ(0, ftruncate(self->fd, 64 * PAGE));
+}
+
+FIXTURE_TEARDOWN(event)
+{
+	if (self->pid) {
+		kill(self->pid, SIGKILL);
+		waitpid(self->pid, NULL, 0);
+	}
+	reader_close(&self->r);
+	reader_close(&self->r2);
+	close(self->fd);
+	munmap(ARENA, STORM * PAGE);
+}
+
+static void *map_storm(void)
+{
+	return mmap(ARENA, STORM * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0);
+}
+
+static int storm(void *arg)
+{
+	at_step(1);
+	for (unsigned long i = 0; i < STORM; i++)
+		munmap(PLACE(i), PAGE);
+	return 0;
+}
+
+static void *map_shared(int fd, unsigned long first, unsigned long n)
+{
+	return mmap(PLACE(first), n * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED | MAP_POPULATE, fd, 0);
+}
+
+/* ---- nobody reads ---- */
+
+/* the end is lost with the rest, but not that it is the end */
+TEST_F_TIMEOUT(event, end_that_is_lost, 120)
+{
+	ASSERT_EQ(ARENA, map_storm());
+	self->pid = process_start(storm, NULL);
+	WATCH(&self->r, OF_PID(self->pid), LIMIT(16));
+	board->step = 1;
+	ASSERT_EQ(0, process_end(self->pid, PATIENCE));
+	self->pid = 0;
+	END_WELL(&self->r);
+	ASSERT_LT(0, self->r.n);
+	EXPECT_EQ(OVERRUN, self->r.told[self->r.n - 1].cmd);
+	for (size_t i = 0; i + 1 < self->r.n; i++)
+		EXPECT_FALSE(A(&self->r.told[i], LAST));
+	EXPECT_FALSE(read_some(&self->r, 100));
+}
+
+/* a socket that is full of notifications still has room for what its owner asks */
+TEST_F_TIMEOUT(event, answers_have_room, 120)
+{
+	uint32_t number;
+
+	ASSERT_EQ(ARENA, map_storm());
+	self->pid = process_start(storm, NULL);
+	WATCH(&self->r, OF_PID(self->pid), LIMIT(65536));
+	number = self->r.watch;
+	board->step = 1;
+	for (int i = 0; i < 50; i++) {
+		struct answer answer;
+
+		/* it fills up again */
+		usleep(20000);
+		answer = watch(&self->r, LIST(OF_PID(getpid()), LIMIT(16)));
+		ASSERT_EQ(0, answer.error) TH_LOG("%d: %s", i, answer.message);
+		usleep(20000);
+		answer = stop(&self->r);
+		ASSERT_EQ(0, answer.error) TH_LOG("%d: %s", i, answer.message);
+	}
+	self->r.watch = number;
+	EXPECT_LT(1000, self->r.n);
+	EXPECT_EQ(0, self->r.faults);
+}
+
+/* after an overrun, holder-get has what is mapped, and what comes later is told again */
+static int maps_and_moves(void *fd)
+{
+	at_step(1);
+	for (int i = 0; i < 2000; i++) {
+		unmap(i % 2 * 32, 16);
+		map_shared((long)fd, (i + 1) % 2 * 32, 16);
+	}
+	unmap(4, 1);
+	mremap(PLACE(8), 2 * PAGE, 2 * PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, PLACE(100));
+	board->step = -1;
+	at_step(2);
+	unmap(100, 1);
+	return 0;
+}
+
+/* pages of the arena that a process maps */
+static void mapped(const struct held *held, pid_t pid, bool pages[ARENA_PAGES])
+{
+	for (size_t i = 0; i < held->n_holders; i++) {
+		const struct holder *h = &held->holders[i];
+
+		if (h->pid != pid || !(h->has & HAS(HOLDER_START)))
+			continue;
+		for (uint64_t at = h->start; at < h->end; at += PAGE)
+			if (at >= (uint64_t)ARENA && at < (uint64_t)PLACE(ARENA_PAGES))
+				pages[(at - (uint64_t)ARENA) / PAGE] = true;
+	}
+}
+
+TEST_F_TIMEOUT(event, fresh_picture_after_an_overrun, 240)
+{
+	bool pages[ARENA_PAGES] = { false }, lost = false;
+	struct held held = { 0 };
+	struct answer answer;
+	const struct told *t;
+	size_t at;
+
+	map_shared(self->fd, 0, 16);
+	map_shared(self->fd, 32, 16);
+	self->pid = process_start(maps_and_moves, (void *)(long)self->fd);
+	WATCH(&self->r, OF_PID(self->pid), LIMIT(16));
+	board->step = 1;
+	ASSERT_TRUE(wait_for(&board->step, -1, 2 * PATIENCE));
+	while (read_some(&self->r, 500))
+		;
+	for (size_t i = 0; i < self->r.n; i++)
+		lost |= self->r.told[i].cmd == OVERRUN;
+	EXPECT_TRUE(lost);
+	/* it does not even sleep and wake up */
+	kill(self->pid, SIGSTOP);
+	ASSERT_EQ(self->pid, waitpid(self->pid, NULL, WUNTRACED));
+	self->r2.sock = request_socket();
+	answer = held_dump(self->r2.sock, MEMFDCR_CMD_HOLDER_GET, LIST({ MEMFDCR_A_HOLDER_PID, 4, self->pid }), &held);
+	ASSERT_EQ(0, answer.error) TH_LOG("%s", answer.message);
+	EXPECT_FALSE(answer.interrupted);
+	mapped(&held, self->pid, pages);
+	for (unsigned long i = 0; i < 128; i++) {
+		bool want = (i < 16 && i != 4 && i != 8 && i != 9) || i == 100 || i == 101;
+
+		EXPECT_EQ(want, pages[i]) TH_LOG("page %lu", i);
+	}
+	held_free(&held);
+	at = self->r.n;
+	kill(self->pid, SIGCONT);
+	board->step = 2;
+	END_WELL(&self->r);
+	t = next_there(&self->r, &at, self->pid);
+	EXPECT_UNMAP(t, UNMAPPED, 100, 101);
+}
+
+/* ---- fork() while other threads unmap ---- */
+
+#define FORKS 60
+#define FORK_PAGES 400UL
+#define NEXT_ROUND 900UL
+
+static pthread_barrier_t gate;
+
+static void *unmaps_one_by_one(void *arg)
+{
+	for (;;) {
+		pthread_barrier_wait(&gate);
+		for (unsigned long i = 0; i < FORK_PAGES; i++)
+			munmap(PLACE(i), PAGE);
+		pthread_barrier_wait(&gate);
+	}
+	return NULL;
+}
+
+static bool is_mapped(unsigned long n)
+{
+	unsigned char in;
+
+	return !mincore(PLACE(n), PAGE, &in);
+}
+
+/* each child says, by its name, how many pages were gone when it was made */
+static int forks_while_unmapping(void *arg)
+{
+	pthread_t thread;
+
+	pthread_barrier_init(&gate, NULL, 2);
+	if (pthread_create(&thread, NULL, unmaps_one_by_one, NULL))
+		return 97;
+	at_step(1);
+	for (int n = 0; n < FORKS; n++) {
+		unsigned long gone = 0;
+		pid_t pid;
+
+		map(0, FORK_PAGES);
+		map(NEXT_ROUND, 1);
+		unmap(NEXT_ROUND, 1);
+		pthread_barrier_wait(&gate);
+		for (int spin = rand() % 200000; spin; spin--)
+			asm volatile("");
+		pid = fork();
+		if (!pid) {
+			while (gone < FORK_PAGES && !is_mapped(gone))
+				gone++;
+			map(FORK_PAGES + gone, 1);
+			munmap(PLACE(FORK_PAGES + gone), PAGE);
+			_exit(0);
+		}
+		waitpid(pid, NULL, 0);
+		pthread_barrier_wait(&gate);
+	}
+	return 0;
+}
+
+TEST_F_TIMEOUT(event, fork_has_its_place, 240)
+{
+	int forks = 0, within = 0;
+	unsigned long gone = 0;
+	const struct told *t;
+
+	self->pid = process_start(forks_while_unmapping, NULL);
+	WATCH(&self->r, OF_TREE(self->pid), LIMIT(65536));
+	board->step = 1;
+	END_WELL(&self->r);
+	for (size_t i = 0; i < self->r.n; i++) {
+		size_t at = i + 1;
+
+		t = &self->r.told[i];
+		if (t->cmd == UNMAP && A(t, PID) == self->pid && A(t, START) >= (uint64_t)ARENA &&
+		    A(t, END) <= (uint64_t)PLACE(FORK_PAGES))
+			gone = (A(t, END) - (uint64_t)ARENA) / PAGE;
+		if (t->cmd == UNMAP && A(t, START) == (uint64_t)PLACE(NEXT_ROUND))
+			gone = 0;
+		if (t->cmd != FORK)
+			continue;
+		forks++;
+		within += gone > 0 && gone < FORK_PAGES;
+		/* what it says */
+		t = next_there(&self->r, &at, A(t, CHILD));
+		ASSERT_NE(NULL, t) print(&self->r);
+		EXPECT_EQ((uint64_t)PLACE(FORK_PAGES + gone), A(t, START)) TH_LOG("fork %d", forks);
+	}
+	EXPECT_EQ(FORKS, forks);
+	TH_LOG("%d of %d in the middle", within, forks);
+	EXPECT_LT(0, within);
+}
+
+/* ---- somebody hangs ---- */
+
+/* has a child, and then hangs in fork() until somebody reads the userfaultfd's event */
+static int hangs_in_fork(void *arg)
+{
+	pid_t pid = fork();
+
+	if (!pid) {
+		at_step(2);
+		unmap(3, 1);
+		board->child_step = 1;
+		for (;;)
+			pause();
+	}
+	board->child = pid;
+	at_step(1);
+	if (!fork())
+		_exit(0);
+	kill(pid, SIGKILL);
+	while (wait(NULL) > 0)
+		;
+	return 0;
+}
+
+TEST_F_TIMEOUT(event, fork_that_hangs, 240)
+{
+	struct answer answer;
+	const struct told *t;
+	struct uffd_msg msg;
+	size_t at = 0, end;
+	pid_t other;
+	int mem;
+
+	map(3, 1);
+	self->pid = process_start(hangs_in_fork, NULL);
+	for (int i = 0; i < PATIENCE && !board->child; i++)
+		usleep(1000);
+	other = board->child;
+	mem = open_mem(self->pid, O_RDWR);
+	answer = uffd_open(mem, O_CLOEXEC | O_NONBLOCK, false);
+	ASSERT_EQ(0, answer.error) TH_LOG("%s", answer.message);
+	ASSERT_EQ(0, uffd_api(answer.fd, UFFD_FEATURE_EVENT_FORK));
+	ASSERT_EQ(0, uffd_register(answer.fd, region, PAGES * PAGE));
+	WATCH(&self->r, OF_TREE(self->pid));
+	board->step = 1;
+	/* it is in fork() by then, or else nothing is shown */
+	sleep(1);
+	board->step = 2;
+	ASSERT_TRUE(wait_for(&board->child_step, 1, PATIENCE));
+	/* what the others do is told all the same, behind a note that something is missing */
+	do
+		t = next_there(&self->r, &at, other);
+	while (!t && read_some(&self->r, PATIENCE));
+	EXPECT_UNMAP(t, UNMAPPED, 3, 4);
+	at = 0;
+	t = next_of(&self->r, &at, OVERRUN, 0);
+	ASSERT_NE(NULL, t) print(&self->r);
+	EXPECT_EQ(1, A(t, LOST));
+	end = self->r.n;
+	at = 0;
+	EXPECT_EQ(NULL, next_of(&self->r, &at, FORK, self->pid));
+	ASSERT_EQ(0, uffd_read(answer.fd, &msg, PATIENCE));
+	ASSERT_EQ(UFFD_EVENT_FORK, msg.event);
+	END_WELL(&self->r);
+	/* and in the end this, too */
+	t = next_of(&self->r, &end, FORK, self->pid);
+	ASSERT_NE(NULL, t) print(&self->r);
+	EXPECT_EQ(1, t->n_uffds);
+	ASSERT_NE(NULL, next_of(&self->r, &end, EXIT, A(t, CHILD)));
+	close(msg.arg.fork.ufd);
+	close(mem);
+}
+
+/* ---- pages dropped in other ways than by madvise() and fallocate() ---- */
+
+static int drops_by_ring(void *fd)
+{
+	const struct io_uring_sqe punch = {
+		.opcode = IORING_OP_FALLOCATE,
+		.fd = (long)fd,
+		.len = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+		.off = 2 * PAGE,
+		.addr = PAGE,
+	};
+	int err;
+
+	at_step(1);
+	err = ring_madvise(PLACE(0), PAGE, MADV_DONTNEED) ?: ring_do(&punch);
+	ring_madvise(PLACE(4), PAGE, MADV_COLD);
+	ring_madvise(PLACE(4), PAGE, 21 /* MADV_PAGEOUT */);
+	unmap(4, 1);
+	return err;
+}
+
+TEST_F_TIMEOUT(event, dropped_by_io_uring, 120)
+{
+	const struct told *t;
+	size_t at = 0;
+	int status;
+
+	ASSERT_EQ(PLACE(0), map_shared(self->fd, 0, 8));
+	self->pid = process_start(drops_by_ring, (void *)(long)self->fd);
+	WATCH(&self->r, OF_PID(self->pid));
+	board->step = 1;
+	status = process_end(self->pid, PATIENCE);
+	self->pid = 0;
+	ASSERT_TRUE(WIFEXITED(status));
+	if (WEXITSTATUS(status) == ENOSYS || WEXITSTATUS(status) == EPERM)
+		SKIP(return, "no io_uring here");
+	ASSERT_EQ(0, WEXITSTATUS(status));
+	END_WELL(&self->r);
+	t = next_there(&self->r, &at, A(&self->r.told[0], PID));
+	EXPECT_UNMAP(t, DROPPED, 0, 1);
+	EXPECT_NE(0, A(t, TID));
+	t = next_there(&self->r, &at, A(t, PID));
+	EXPECT_UNMAP(t, DROPPED, 2, 3);
+	t = next_there(&self->r, &at, A(t, PID));
+	EXPECT_UNMAP(t, UNMAPPED, 4, 5);
+}
+
+#ifndef UFFDIO_MOVE	/* 6.8 */
+struct uffdio_move {
+	__u64 dst, src, len, mode;
+	__s64 move;
+};
+#define UFFDIO_MOVE _IOWR(UFFDIO, 0x05, struct uffdio_move)
+#endif
+#define MOVES (1ULL << 16)	/* UFFD_FEATURE_MOVE */
+
+static int opens_and_moves(void *arg)
+{
+	long fd = syscall(SYS_userfaultfd, O_CLOEXEC | 1 /* UFFD_USER_MODE_ONLY */);
+	struct uffdio_move move = { .dst = (unsigned long)PLACE(10), .src = (unsigned long)PLACE(0), .len = 2 * PAGE };
+	struct uffdio_api api = { .api = UFFD_API, .features = MOVES };
+
+	if (fd < 0 || ioctl(fd, UFFDIO_API, &api))
+		return errno;
+	/* its own: what it has in common with its parent is not moved */
+	map(0, 2);
+	map(10, 2);
+	memset(PLACE(0), 1, 2 * PAGE);
+	if (uffd_register(fd, PLACE(10), 2 * PAGE))
+		return 95;
+	board->step = -1;
+	at_step(1);
+	return ioctl(fd, UFFDIO_MOVE, &move) ? errno : 0;
+}
+
+static int punches_by_ioctl(void *fd)
+{
+	/* struct space_resv of the kernel's: type, whence, start, length, ... */
+	struct {
+		short type, whence;
+		long long start, len;
+		int sysid;
+		unsigned int pid;
+		int pad[4];
+	} range = { .start = PAGE, .len = PAGE };
+
+	at_step(1);
+	return ioctl((long)fd, _IOC(_IOC_WRITE, 'X', 43, sizeof(range)), &range) ? errno : 0;
+}
+
+TEST_F_TIMEOUT(event, moved_by_userfaultfd, 120)
+{
+	const struct told *t;
+	uint64_t next = (uint64_t)PLACE(0);
+	size_t at = 0;
+	pid_t pid;
+	int status;
+
+	self->pid = pid = process_start(opens_and_moves, NULL);
+	if (!wait_for(&board->step, -1, 5000)) {
+		status = process_end(pid, PATIENCE);
+		self->pid = 0;
+		ASSERT_EQ(EINVAL, WEXITSTATUS(status));
+		SKIP(return, "no UFFDIO_MOVE in this kernel");
+	}
+	WATCH(&self->r, OF_PID(pid));
+	board->step = 1;
+	EXPECT_EQ(0, process_end(pid, PATIENCE));
+	self->pid = 0;
+	END_WELL(&self->r);
+	/* page by page, or all at once, and again when the kernel has to try again */
+	while ((t = next_there(&self->r, &at, pid))) {
+		EXPECT_EQ(MEMFDCR_CAUSE_DROPPED, A(t, CAUSE));
+		EXPECT_GE(next, A(t, START)) print(&self->r);
+		if (A(t, END) > next)
+			next = A(t, END);
+	}
+	EXPECT_EQ((uint64_t)PLACE(2), next);
+}
+
+TEST_F_TIMEOUT(event, punched_by_ioctl, 120)
+{
+	size_t at = 0;
+	pid_t pid;
+
+	ASSERT_EQ(PLACE(0), map_shared(self->fd, 0, 8));
+	self->pid = pid = process_start(punches_by_ioctl, (void *)(long)self->fd);
+	WATCH(&self->r, OF_PID(pid));
+	board->step = 1;
+	EXPECT_EQ(0, process_end(pid, PATIENCE));
+	self->pid = 0;
+	END_WELL(&self->r);
+	EXPECT_UNMAP(next_there(&self->r, &at, pid), DROPPED, 1, 2);
+}
+
+/* ---- shared memory, hidden programs ---- */
+
+static int thread_like(void *arg)
+{
+	munmap(PLACE(3), PAGE);
+	_exit(0);
+}
+
+static int shares_and_forks(void *arg)
+{
+	static char stack[65536];
+	pid_t pid;
+
+	at_step(1);
+	pid = clone(thread_like, stack + sizeof(stack), CLONE_VM | SIGCHLD, NULL);
+	waitpid(pid, NULL, 0);
+	pid = fork();
+	if (!pid)
+		_exit(0);
+	waitpid(pid, NULL, 0);
+	return 0;
+}
+
+TEST_F_TIMEOUT(event, who_shares_memory, 120)
+{
+	const struct told *t;
+	size_t at = 0;
+
+	map(3, 1);
+	self->pid = process_start(shares_and_forks, NULL);
+	WATCH(&self->r, OF_TREE(self->pid));
+	board->step = 1;
+	END_WELL(&self->r);
+	t = next_of(&self->r, &at, FORK, self->pid);
+	ASSERT_NE(NULL, t) print(&self->r);
+	EXPECT_TRUE(t->has & HAS(WATCH_SAME_MEMORY));
+	EXPECT_UNMAP(next_there(&self->r, &at, A(t, CHILD)), UNMAPPED, 3, 4);
+	t = next_of(&self->r, &at, FORK, self->pid);
+	ASSERT_NE(NULL, t) print(&self->r);
+	EXPECT_FALSE(t->has & HAS(WATCH_SAME_MEMORY));
+}
+
+/* in a user namespace of its own: watches a child that executes a program which neither may read */
+#define UNREADABLE "/tmp/unreadable"
+
+static bool write_file(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+	bool done = fd >= 0 && write(fd, text, strlen(text)) == strlen(text);
+
+	close(fd);
+	return done;
+}
+
+/* a shell, whose memory belongs to our user namespace, and that goes on once a line comes */
+static pid_t start_shell(int *line)
+{
+	int ends[2];
+	pid_t pid;
+
+	if (pipe2(ends, O_CLOEXEC))
+		return -1;
+	*line = ends[1];
+	pid = fork();
+	if (pid)
+		return pid;
+	dup2(ends[0], STDIN_FILENO);
+	execl("/bin/sh", "sh", "-c", "read line; exec " UNREADABLE, NULL);
+	_exit(90);
+}
+
+static int watches_unreadable(void *arg)
+{
+	struct answer answer = { 0 };
+	const struct told *t;
+	struct reader r = { 0 };
+	size_t at = 0;
+	int line = -1;
+	pid_t pid;
+
+	/* /proc/self is its own again, of which a change of user has taken it */
+	if (setresgid(1000, 1000, 1000) || setresuid(1000, 1000, 1000) || prctl(PR_SET_DUMPABLE, 1) ||
+	    unshare(CLONE_NEWUSER) ||
+	    !write_file("/proc/self/setgroups", "deny") || !write_file("/proc/self/uid_map", "0 1000 1") ||
+	    !write_file("/proc/self/gid_map", "0 1000 1"))
+		return 80;
+	pid = start_shell(&line);
+	/* its memory is not within reach before it is the shell */
+	for (int i = 0; i < 500; i++) {
+		answer = watch(&r, LIST(OF_TREE(pid)));
+		if (answer.error != -EPERM)
+			break;
+		usleep(10000);
+	}
+	if (answer.error) {
+		fprintf(stderr, "# %s\n", answer.message);
+		return 81;
+	}
+	if (write(line, "\n", 1) != 1 || !read_all(&r) || faults(&r))
+		return 82;
+	/* the shell's own may have been told, too */
+	do
+		t = next_of(&r, &at, EXEC, pid);
+	while (t && !A(t, LAST));
+	if (!t || !(t->has & HAS(WATCH_HIDDEN)) || at != r.n) {
+		print(&r);
+		return 83;
+	}
+	if (process_end(pid, PATIENCE) || read_some(&r, 100))
+		return 84;
+	return 0;
+}
+
+TEST_F_TIMEOUT(event, program_that_may_not_be_read, 120)
+{
+	int status;
+	pid_t pid;
+
+	ASSERT_EQ(0, system("cp /bin/true " UNREADABLE " && chmod 0111 " UNREADABLE));
+	pid = process_start(watches_unreadable, NULL);
+	status = process_end(pid, PATIENCE);
+	EXPECT_EQ(0, WEXITSTATUS(status));
+	unlink(UNREADABLE);
+}
+
+/* ---- how many, and what is hooked ---- */
+
+TEST_F_TIMEOUT(event, too_many, 120)
+{
+	struct answer answer;
+	int n;
+
+	self->pid = process_start(target_wait, NULL);
+	for (n = 0; n < 128; n++) {
+		answer = watch(&self->r, LIST(OF_PID(self->pid), LIMIT(16)));
+		ASSERT_EQ(0, answer.error) TH_LOG("%d: %s", n, answer.message);
+	}
+	answer = watch(&self->r, LIST(OF_PID(self->pid), LIMIT(16)));
+	EXPECT_EQ(-EUSERS, answer.error);
+	EXPECT_NE(0, *answer.message);
+	/* whoever asks */
+	answer = watch(&self->r2, LIST(OF_PID(self->pid), LIMIT(16)));
+	EXPECT_EQ(-EUSERS, answer.error);
+	EXPECT_EQ(0, stop(&self->r).error);
+	WATCH(&self->r2, OF_PID(self->pid));
+	reader_close(&self->r);
+	reader_close(&self->r2);
+	EXPECT_TRUE(module_unused_soon());
+}
+
+#define PROBES "/sys/kernel/debug/kprobes/list"
+
+/* probes on these functions */
+static int count_probes(const char *const *symbols)
+{
+	char line[256], symbol[128];
+	FILE *file = fopen(PROBES, "r");
+	int n = 0;
+
+	while (file && fgets(line, sizeof(line), file)) {
+		if (sscanf(line, "%*s %*s %127[^+ ]", symbol) != 1)
+			continue;
+		for (size_t i = 0; symbols[i]; i++)
+			n += !strcmp(symbol, symbols[i]);
+	}
+	if (file)
+		fclose(file);
+	return n;
+}
+
+TEST_F_TIMEOUT(event, nothing_is_hooked_without_a_watch, 120)
+{
+	static const char *const symbols[] = { "uprobe_dup_mmap", "copy_vma", "vma_merge_extend", "vma_merge",
+		"__vma_adjust", "do_madvise", "vfs_fallocate", "do_truncate", NULL };
+	/* what every fork(), mmap(), munmap() of others would run through */
+	static const char *const forbidden[] = { "vm_stat_account", "do_mmap", "mmap_region", "do_munmap",
+		"__x64_sys_mmap", "__x64_sys_munmap", "__x64_sys_mremap", "copy_process", NULL };
+
+	mount("debugfs", "/sys/kernel/debug", "debugfs", 0, NULL);
+	if (access(PROBES, R_OK))
+		SKIP(return, "no " PROBES);
+	/* those of earlier tests are taken away after a second */
+	for (int i = 0; i < 50 && count_probes(symbols); i++)
+		usleep(100000);
+	EXPECT_EQ(0, count_probes(symbols));
+	WATCH(&self->r, OF_PID(getpid()));
+	/* of what lets mappings grow there is either the new one or the two old ones */
+	EXPECT_LE(6, count_probes(symbols));
+	EXPECT_GE(7, count_probes(symbols));
+	EXPECT_EQ(0, count_probes(forbidden));
+	EXPECT_EQ(0, stop(&self->r).error);
+	for (int i = 0; i < 50 && count_probes(symbols); i++)
+		usleep(100000);
+	EXPECT_EQ(0, count_probes(symbols));
+}
+
+TEST_HARNESS_MAIN

@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# What selftests/check and selftests/check-debug share: running suites, counting, the last line.
+# shellcheck shell=bash
+
+case ${1-} in
+-h|--help) sed -n '/^# Usage:/,/^[^#]/{s/^# \{0,1\}//p}' "$0"; exit 0 ;;
+esac
+
+cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit
+
+logs=build/${0##*/}
+passed=0 failed=0 skipped=0 failures=()
+wanted=("$@")
+
+is_wanted() {
+	local w
+	[ ${#wanted[@]} -gt 0 ] || return 0
+	for w in "${wanted[@]}"; do
+		[[ $1 == "$w"* ]] && return 0
+	done
+	return 1
+}
+
+# A suite that ends with an error, or without as many results as its plans announce, is a failed test, too: a lost guest
+# has printed no "not ok".
+suite() {
+	local name=$1 log=$logs/$1.log status ok bad skip plan seconds=$SECONDS
+	shift
+	is_wanted "$name" || return 0
+	printf '== %s\n' "$name"
+	{
+		status=0
+		"$@" </dev/null 2>&1 || status=$?
+		echo "$status" >"$log.status"
+	} | tee "$log" | grep --line-buffered -E '^(not )?ok |^Bail out' || true
+	status=$(<"$log.status")
+	rm "$log.status"
+	skip=$(grep -cE '^ok .*# SKIP' "$log" || true)
+	ok=$(($(grep -cE '^ok ' "$log" || true) - skip))
+	bad=$(grep -cE '^not ok ' "$log" || true)
+	plan=$(sed -n 's/^1\.\.\([0-9][0-9]*\).*/\1/p' "$log" | awk '{ n += $1 } END { print n + 0 }')
+	if [ "$status" != 0 ] && [ "$bad" = 0 ]; then
+		bad=1
+		failures+=("$name: exit status $status")
+		tail -n 60 "$log"
+	elif [ "$((ok + bad + skip))" = 0 ] || [ "$((ok + bad + skip))" != "$plan" ]; then
+		failures+=("$name: $plan tests planned, $((ok + bad + skip)) run")
+		bad=$((bad + 1))
+		tail -n 20 "$log"
+	elif [ "$bad" != 0 ]; then
+		mapfile -t -O "${#failures[@]}" failures < <(sed -n "s/^not ok /$name: not ok /p" "$log")
+		tail -n 60 "$log"
+	fi
+	passed=$((passed + ok)) failed=$((failed + bad)) skipped=$((skipped + skip))
+	printf '== %s: %d passed, %d failed, %d skipped, %d s\n' "$name" "$ok" "$bad" "$skip" $((SECONDS - seconds))
+}
+
+# Shows what failed and what was skipped, and the last line; its status is that of the whole.
+finish() {
+	[ ${#failures[@]} = 0 ] || printf 'FAILED %s\n' "${failures[@]}"
+	if [ "$skipped" != 0 ]; then
+		echo "$skipped skipped:"
+		grep -HE '^ok .*# SKIP' "$logs"/*.log || true
+	fi
+	printf '%d passed, %d failed\n' "$passed" "$failed"
+	[ "$failed" = 0 ] && [ "$passed" -gt 0 ]
+}
+
+mkdir -p "$logs"
+selftests/vm/setup
