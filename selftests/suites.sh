@@ -9,6 +9,9 @@ esac
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit
 
 logs=build/${0##*/}
+jobs=${MEMFDCR_CHECK_JOBS:-$(($(nproc) > 1 ? 2 : 1))}
+names=() commands=()
+declare -A running=()
 passed=0 failed=0 skipped=0 failures=()
 wanted=("$@")
 
@@ -21,20 +24,33 @@ is_wanted() {
 	return 1
 }
 
+# suite NAME COMMAND...: the suite is to be run, if it is wanted
+suite() {
+	is_wanted "$1" || return 0
+	names+=("$1")
+	shift
+	commands+=("$(printf '%q ' "$@")")
+}
+
+# run_suite NAME COMMAND: prints the suite's results as they come. What it has printed is left in its log, and how it ended
+# and the seconds it took beside that.
+run_suite() {
+	local log=$logs/$1.log status=0 began=$SECONDS
+	: >"$log.end"
+	printf '== %s\n' "$1"
+	{
+		eval "$2" </dev/null 2>&1 || status=$?
+		echo "$status $((SECONDS - began))" >"$log.end"
+	} | tee "$log" | grep --line-buffered -E '^(not )?ok |^Bail out' | sed -u "s/^/$1: /" || true
+}
+
 # A suite that ends with an error, or without as many results as its plans announce, is a failed test, too: a lost guest
 # has printed no "not ok".
-suite() {
-	local name=$1 log=$logs/$1.log status ok bad skip plan seconds=$SECONDS
-	shift
-	is_wanted "$name" || return 0
-	printf '== %s\n' "$name"
-	{
-		status=0
-		"$@" </dev/null 2>&1 || status=$?
-		echo "$status" >"$log.status"
-	} | tee "$log" | grep --line-buffered -E '^(not )?ok |^Bail out' || true
-	status=$(<"$log.status")
-	rm "$log.status"
+judge() {
+	local name=$1 log=$logs/$1.log status seconds ok bad skip plan
+	# without a line there: killed
+	read -r status seconds <"$log.end" || { status=killed; seconds=0; }
+	rm "$log.end"
 	skip=$(grep -cE '^ok .*# SKIP' "$log" || true)
 	ok=$(($(grep -cE '^ok ' "$log" || true) - skip))
 	bad=$(grep -cE '^not ok ' "$log" || true)
@@ -52,11 +68,30 @@ suite() {
 		tail -n 60 "$log"
 	fi
 	passed=$((passed + ok)) failed=$((failed + bad)) skipped=$((skipped + skip))
-	printf '== %s: %d passed, %d failed, %d skipped, %d s\n' "$name" "$ok" "$bad" "$skip" $((SECONDS - seconds))
+	printf '== %s: %d passed, %d failed, %d skipped, %d s\n' "$name" "$ok" "$bad" "$skip" "$seconds"
 }
 
-# Shows what failed and what was skipped, and the last line; its status is that of the whole.
+# Runs the suites, $jobs at a time, in their order, and judges each as it ends. Each is a process group, which goes when
+# this script is told to.
+run_suites() {
+	local next=0 pid
+	set -m
+	trap 'for pid in "${!running[@]}"; do kill -- "-$pid"; done; exit 130' INT TERM HUP
+	while [ "$next" -lt "${#names[@]}" ] || [ ${#running[@]} != 0 ]; do
+		while [ "$next" -lt "${#names[@]}" ] && [ ${#running[@]} -lt "$jobs" ]; do
+			run_suite "${names[next]}" "${commands[next]}" &
+			running[$!]=${names[next]}
+			next=$((next + 1))
+		done
+		wait -n -p pid "${!running[@]}" || true
+		judge "${running[$pid]}"
+		unset "running[$pid]"
+	done
+}
+
+# Runs the suites, shows what failed and what was skipped, and the last line; its status is that of the whole.
 finish() {
+	run_suites
 	[ ${#failures[@]} = 0 ] || printf 'FAILED %s\n' "${failures[@]}"
 	if [ "$skipped" != 0 ]; then
 		echo "$skipped skipped:"

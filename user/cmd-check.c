@@ -100,6 +100,8 @@ static bool check_module(void)
 	else
 		report(false, "run this as root, in the initial user namespace; docs/kernels.md says more of kernels",
 		       "%s", reason);
+	report(pager_has_huge_pages(), "run a kernel with CONFIG_HUGETLBFS; until then huge pages are restored eagerly",
+	       "userfaultfd %s huge pages", pager_has_huge_pages() ? "knows" : "does not know");
 	genl_close(g);
 	return true;
 }

@@ -11,7 +11,9 @@
  *   DIR/ready          written when the tree is complete
  *   DIR/go.N           the N-th order (1, 2, ...), its content a word: "check" compares all, once, in random order;
  *                      "storm" compares while threads write, read(2), write(2), fork, exec, mremap, munmap and madvise,
- *                      and advances the generation
+ *                      and advances the generation; "lives" begins processes that come, change and go in every way
+ *   DIR/lives          a line for each of these, "WHAT PID"; DIR/flood has one of them make a flood of events and exit,
+ *                      DIR/end has the others end, and the order is carried out
  *   DIR/result.N.ROLE  written by each process when it is done: a line per object, ok or FAILED
  *   DIR/wrong          a line for each first wrong byte, appended at once: what a process saw before it died counts
  *
@@ -22,6 +24,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -50,15 +53,16 @@
 
 enum {
 	MUTABLE = 1,		/* a storm changes it */
-	SPARSE = 2,		/* 6 pages of 61 hold data */
+	SPARSE = 2,		/* 6 pages of 61 hold data; of huge pages one of 4 */
 	PRIVATE = 4,		/* mapped MAP_PRIVATE as well, with pages of its own */
 	LOCKED = 8,
 	KEEP_FD = 16,
 	SEAL_SIZE = 32,		/* F_SEAL_GROW | F_SEAL_SHRINK */
 	SEAL_FUTURE = 64,	/* F_SEAL_FUTURE_WRITE */
-	TWICE = 128,		/* [1 MiB, 3 MiB) is mapped a second time */
+	TWICE = 128,		/* [1 MiB, 3 MiB) is mapped a second time; of huge pages [2 MiB, 6 MiB) */
 	HUGE = 256,
 	SEAL_WRITE = 512,	/* F_SEAL_WRITE; mapped MAP_PRIVATE only */
+	ONLY_PRIVATE = 1024,	/* mapped MAP_PRIVATE only */
 };
 
 struct object {
@@ -80,15 +84,26 @@ static struct object objects[] = {
 	{ "sparse",      "sparse",      8 * MIB,        MUTABLE | SPARSE,    3 },
 	{ "shared3",     "shared3",     12 * MIB,       MUTABLE,             7 },
 	{ "twice",       "twice",       3 * MIB,        MUTABLE | TWICE,     1 },
-	{ "cowed",       "cowed",       1 * MIB,        PRIVATE,             1 },
+	{ "cowed",       "cowed",       1 * MIB,        PRIVATE | MUTABLE,   1 },
+	{ "cow-twice",   "cow-twice",   1 * MIB,        PRIVATE,             3 },
+	{ "cow-holes",   "cow-holes",   1 * MIB,        PRIVATE | SPARSE,    1 },
+	{ "private",     "private",     1 * MIB,        ONLY_PRIVATE | SPARSE, 1 },
 	{ "sealed",      "sealed",      1 * MIB,        SEAL_FUTURE,         1 },
 	{ "write-sealed", "write-sealed", 1 * MIB,      SEAL_WRITE,          1 },
 	{ "locked",      "locked",      1 * MIB,        LOCKED,              1 },
 	{ "open-fd",     "open-fd",     1 * MIB,        MUTABLE | KEEP_FD,   1 },
 	{ "small",       "small",       256 * 1024,     MUTABLE,             7 },
-	{ "huge",        "huge",        8 * MIB,        HUGE,                1 },	/* last: optional */
+	/* from here on: optional */
+	{ "huge",        "huge",        8 * MIB,        HUGE | MUTABLE,      3 },
+	{ "huge-anon",   NULL,          6 * MIB,        HUGE | MUTABLE,      3 },
+	{ "huge-sparse", "huge-sparse", 24 * MIB,       HUGE | SPARSE,       1 },
+	{ "huge-twice",  "huge-twice",  6 * MIB,        HUGE | MUTABLE | TWICE, 1 },
+	{ "huge-cowed",  "huge-cowed",  4 * MIB,        HUGE | PRIVATE,      1 },
 };
-static unsigned int n_objects = sizeof(objects) / sizeof(objects[0]) - 1;
+#define OPTIONAL 5
+#define MAX_OBJECTS 32
+#define MISHAP (MAX_OBJECTS - 1)
+static unsigned int n_objects = sizeof(objects) / sizeof(objects[0]) - OPTIONAL;
 #define SHARED3 (&objects[5])
 
 /* what the processes share beside the objects; itself restored, eagerly for its size */
@@ -102,17 +117,19 @@ static int role;
 static pid_t parent;
 static int gen;				/* storms that are over */
 static unsigned int order;
-static bool storm;
+static bool storm, lives;
 
-/* mappings of shared3 that exist to be moved and cut */
-static char *x1, *x2;
+/* mappings of shared3 that exist to be moved and cut; the last one private, and only in the first process */
+static char *x1, *x2, *xp;
 #define X1_LEN (4 * MIB)
 #define X2_OFF (4 * MIB)
 #define X2_LEN (2 * MIB)
+#define XP_OFF (9 * MIB)
+#define XP_LEN MIB
 #define X_BASE(n) ((char *)0x300000000000UL + (n) * 0x1000000000UL)
 
 static pthread_barrier_t begin, end;
-static _Atomic unsigned int pages_ok[16], failed[16];
+static _Atomic unsigned int pages_ok[MAX_OBJECTS], failed[MAX_OBJECTS];
 static _Atomic unsigned int children, remaps, advices, transfers, writes;
 
 static uint64_t rnd(uint64_t *s)
@@ -158,14 +175,53 @@ static size_t words_in(const struct object *o, size_t page)
 	return left >= PAGE ? WORDS : left / 8;
 }
 
+static size_t unit_of(const struct object *o)
+{
+	return o->flags & HUGE ? 2 * MIB : PAGE;
+}
+
+/* how long its mapping is */
+static size_t length_of(const struct object *o)
+{
+	return (o->size + unit_of(o) - 1) / unit_of(o) * unit_of(o);
+}
+
+/* what of it is mapped a second time */
+static size_t second_offset(const struct object *o)
+{
+	return o->flags & TWICE ? o->flags & HUGE ? 2 * MIB : MIB : 0;
+}
+
+static size_t second_length(const struct object *o)
+{
+	return o->flags & TWICE ? o->flags & HUGE ? 4 * MIB : 2 * MIB : length_of(o);
+}
+
+/* the range that is removed at once: of huge pages the end of one, one, and the beginning of a third */
+static size_t range_first(const struct object *o)
+{
+	return o->flags & HUGE ? 448 : 96;
+}
+
+static size_t range_end(const struct object *o)
+{
+	return o->flags & HUGE ? 1056 : 160;
+}
+
 static bool in_range(const struct object *o, size_t page)
 {
-	return o->size >= MIB && page >= 96 && page < 160;
+	return o->size >= MIB && page >= range_first(o) && page < range_end(o);
+}
+
+/* in a private mapping: the process's own */
+static bool is_own(size_t page)
+{
+	return page % 8 == 5;
 }
 
 /*
  * Whose page it is in a storm, and what becomes of it:
- *   96..159         one MADV_REMOVE of all in odd storms, written again in even ones
+ *   in_range()      one MADV_REMOVE of all in odd storms, written again in even ones
  *   page % 16 == 10 written anew        11 as 96..159, one by one     12 MADV_DONTNEED: stays
  *               13 read(2) into it      14 one word written           others: never changed
  */
@@ -182,7 +238,8 @@ static int owner(const struct object *o, size_t page)
 /* the generation that fills the page after g storms; *patch: that of word 8, where it differs */
 static int state(const struct object *o, size_t page, int g, int *patch)
 {
-	int base = (o->flags & SPARSE) && page % 61 >= 6 ? ZERO : 0;
+	bool hole = o->flags & HUGE ? page / 512 % 4 != 1 : page % 61 >= 6;
+	int base = (o->flags & SPARSE) && hole ? ZERO : 0;
 
 	*patch = NO_PATCH;
 	if (!(o->flags & MUTABLE) || g == 0)
@@ -239,7 +296,7 @@ static void mishap(const char *what)
 	int e = errno;
 
 	append("wrong", "order %u role %d pid %d: %s: %s\n", order, role, (int)getpid(), what, strerror(e));
-	atomic_fetch_add(&failed[15], 1);
+	atomic_fetch_add(&failed[MISHAP], 1);
 }
 
 static bool byte_either(uint64_t got, uint64_t a, uint64_t b, unsigned int *at)
@@ -306,6 +363,25 @@ static void check_run(const struct object *o, const char *p, size_t first, size_
 			return;
 }
 
+/* a page of the private mapping: the process's own (of cow-twice those of the second are zeros), or the object's */
+static bool check_private(const struct object *o, size_t page, bool next)
+{
+	const volatile uint64_t *w = (const void *)(o->second + page * PAGE);
+	bool own_zeros = role == 1 && page % 8 == 3;
+
+	if (!is_own(page) && !own_zeros)
+		return check_page(o, (const void *)w, page, gen, next, "private mapping");
+	for (size_t i = 0; i < WORDS; i++) {
+		uint64_t v = own_zeros ? 0 : word(index_of(o), page * WORDS + i, 5);
+
+		if (w[i] != v) {
+			wrong(o, "private page, word", page * PAGE + i * 8, w[i] & 0xff, v & 0xff);
+			return false;
+		}
+	}
+	return true;
+}
+
 /* all pages once, in an order that salt decides; every stride-th of them */
 static void check_object(const struct object *o, uint64_t salt, size_t stride, bool next, const char *context)
 {
@@ -317,12 +393,22 @@ static void check_object(const struct object *o, uint64_t salt, size_t stride, b
 	at = rnd(&s) % limit;
 	step = rnd(&s) | 1;	/* odd: visits every number below a power of two */
 	for (size_t i = 0; i < limit; i++, at = (at + step) & (limit - 1)) {
+		size_t offset = at * PAGE - second_offset(o);
+
 		if (at >= n || i % stride)
 			continue;
+		/* which of the mappings has the page first is up to chance */
+		if ((o->flags & TWICE) && i & 1 && offset < second_length(o) &&
+		    !check_page(o, o->second + offset, at, gen, next, "second mapping"))
+			return;
+		if ((o->flags & PRIVATE) && i & 1 && !check_private(o, at, next))
+			return;
 		if (!check_page(o, o->map + at * PAGE, at, gen, next, context))
 			return;
-		if ((o->flags & TWICE) && at >= MIB / PAGE && at < 3 * MIB / PAGE &&
-		    !check_page(o, o->second + at * PAGE - MIB, at, gen, next, "second mapping"))
+		if ((o->flags & TWICE) && offset < second_length(o) &&
+		    !check_page(o, o->second + offset, at, gen, next, "second mapping"))
+			return;
+		if ((o->flags & PRIVATE) && !check_private(o, at, next))
 			return;
 	}
 	if (o->flags & KEEP_FD) {
@@ -335,16 +421,6 @@ static void check_object(const struct object *o, uint64_t salt, size_t stride, b
 				return;
 		}
 	}
-	if (o->flags & PRIVATE)	/* every eighth page is the process's own, a copy of generation 5 */
-		for (size_t i = 0; i < n; i++) {
-			const volatile uint64_t *w = (const void *)(o->second + i * PAGE);
-			uint64_t v = word(index_of(o), i * WORDS + 3, i % 8 == 5 ? 5 : 0);
-
-			if (w[3] != v) {
-				wrong(o, "private mapping, word", i * PAGE + 24, w[3] & 0xff, v & 0xff);
-				return;
-			}
-		}
 }
 
 static void check_all(uint64_t salt, size_t stride, bool next, const char *context)
@@ -371,12 +447,11 @@ static void check_inode(const struct object *o)
 	char path[80];
 	struct stat st;
 	int fd, seals;
-	size_t unit = o->flags & HUGE ? 2 * MIB : PAGE;
 
 	if (!o->name)
 		return;
 	snprintf(path, sizeof(path), "/proc/self/map_files/%lx-%lx", (unsigned long)o->map,
-		 (unsigned long)o->map + (o->size + unit - 1) / unit * unit);
+		 (unsigned long)o->map + length_of(o));
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0) {
 		mishap(path);
@@ -415,7 +490,7 @@ static void write_one(const struct object *o, size_t page, uint64_t *seed)
 
 	if (in_range(o, page) || page % 16 == 13)
 		return;
-	if (page % 16 == 12 && o->roles & 1U << role) {
+	if (page % 16 == 12 && o->roles & 1U << role && !(o->flags & HUGE)) {
 		if (madvise(p, PAGE, MADV_DONTNEED))
 			mishap("MADV_DONTNEED");
 		atomic_fetch_add(&advices, 1);
@@ -449,20 +524,48 @@ static void write_one(const struct object *o, size_t page, uint64_t *seed)
 	check_page(o, p, page, gen + 1, false, "after a write");
 }
 
-/* MADV_REMOVE by a forked child, and at a place that only the child has: nobody has told the pager of either */
-static void remove_in_child(const char *start, size_t length)
+/*
+ * MADV_REMOVE by a forked child, and at a place that only the child has: nobody has told the pager of either. A part
+ * of a huge page cannot be moved.
+ */
+static void remove_in_child(const char *start, size_t length, bool move)
 {
 	int status = -1;
 	pid_t pid = fork();
 
 	if (pid == 0) {
-		void *to = mmap(NULL, length, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		void *to = (void *)start;
 
-		to = mremap((void *)start, length, length, MREMAP_MAYMOVE | MREMAP_FIXED, to);
+		if (move) {
+			to = mmap(NULL, length, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+			to = mremap((void *)start, length, length, MREMAP_MAYMOVE | MREMAP_FIXED, to);
+		}
 		_exit(to == MAP_FAILED || madvise(to, length, MADV_REMOVE) ? 1 : 0);
 	}
 	if (pid < 0 || waitpid(pid, &status, 0) != pid || status)
 		mishap("MADV_REMOVE in a child");
+}
+
+/* what happens to a private mapping is its own affair, and what it drops is the object's again */
+static void use_privately(const struct object *o, char *map)
+{
+	size_t n = pages_of(o);
+
+	for (size_t p = 6; p < n; p += 8) {
+		char *at = map + p * PAGE;
+
+		if (p & 8)
+			check_page(o, at, p, gen, storm, "private page before it is written");
+		memset(at, 0x77, PAGE);
+		if (at[0] != 0x77 || memcmp(at, at + 1, PAGE - 1))
+			wrong(o, "private page after a write", p * PAGE, at[0] & 0xff, 0x77);
+		if (madvise(at, PAGE, MADV_DONTNEED))
+			mishap("MADV_DONTNEED of a private page");
+		check_page(o, at, p, gen, storm, "private page after MADV_DONTNEED");
+		if (!madvise(at, PAGE, MADV_REMOVE))
+			mishap("MADV_REMOVE of a private page is allowed");
+		atomic_fetch_add(&advices, 2);
+	}
 }
 
 static void *writer(void *arg)
@@ -476,20 +579,30 @@ static void *writer(void *arg)
 			struct object *o = &objects[(i + role * 2) % n_objects];
 			size_t n = pages_of(o), first;
 
-			if (!(o->flags & MUTABLE) || !(o->roles & 1U << role))
+			if (!(o->roles & 1U << role))
 				continue;
-			if (in_range(o, 96) && owner(o, 96) == role) {
+			/* of huge pages such an object is restored at once, and MADV_DONTNEED takes only whole ones */
+			if ((o->flags & PRIVATE) && !(o->flags & HUGE))
+				use_privately(o, o->second);
+			if (o->flags & ONLY_PRIVATE)
+				use_privately(o, o->map);
+			if (!(o->flags & MUTABLE))
+				continue;
+			first = range_first(o);
+			if (in_range(o, first) && owner(o, first) == role) {
+				size_t length = (range_end(o) - first) * PAGE;
+
 				if ((gen + 1) & 1) {
 					if (index_of(o) & 1)
-						remove_in_child(o->map + 96 * PAGE, 64 * PAGE);
-					else if (madvise(o->map + 96 * PAGE, 64 * PAGE, MADV_REMOVE))
+						remove_in_child(o->map + first * PAGE, length, !(o->flags & HUGE));
+					else if (madvise(o->map + first * PAGE, length, MADV_REMOVE))
 						mishap("MADV_REMOVE of a range");
 					atomic_fetch_add(&advices, 1);
 				} else {
-					for (size_t p = 96; p < 160; p++)
+					for (size_t p = first; p < range_end(o); p++)
 						fill_page(o, o->map + p * PAGE, p, gen + 1);
 				}
-				for (size_t p = 96; p < 160; p++)
+				for (size_t p = first; p < range_end(o); p++)
 					check_page(o, o->map + p * PAGE, p, gen + 1, false, "range after its change");
 			}
 			first = rnd(&seed) % n;
@@ -497,10 +610,12 @@ static void *writer(void *arg)
 				write_one(o, (first + p) % n, &seed);
 			/* a long range, whatever is in it: nothing may change */
 			if (n > 512) {
-				if (madvise(o->map + 300 * PAGE, 128 * PAGE, MADV_DONTNEED))
+				size_t from = o->flags & HUGE ? 0 : 300, pages = o->flags & HUGE ? 1024 : 128;
+
+				if (madvise(o->map + from * PAGE, pages * PAGE, MADV_DONTNEED))
 					mishap("MADV_DONTNEED of a range");
 				atomic_fetch_add(&advices, 1);
-				check_run(o, o->map + 300 * PAGE, 300, 128, "range after MADV_DONTNEED");
+				check_run(o, o->map + from * PAGE, from, pages, "range after MADV_DONTNEED");
 			}
 		}
 		pthread_barrier_wait(&end);
@@ -620,6 +735,38 @@ static void move_mappings(void)
 	check_run(o, x2, X2_OFF / PAGE, 32, "second mapping again");
 }
 
+static void move_private_mapping(void)
+{
+	const struct object *o = SHARED3;
+	const size_t first = XP_OFF / PAGE, n = XP_LEN / PAGE;
+	char *to = mmap(NULL, XP_LEN, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	int status = -1;
+	pid_t pid;
+
+	must_map(to, NULL, "mmap for a private target");
+	check_run(o, xp, first, 16, "private, before mremap");
+	memset(xp + 64 * PAGE, 1, PAGE);
+	must_map(mremap(xp, XP_LEN, XP_LEN, MREMAP_MAYMOVE | MREMAP_FIXED, to), to, "mremap, private");
+	xp = to;
+	pid = fork();
+	if (pid == 0) {
+		memset(xp + 65 * PAGE, 2, PAGE);
+		_exit(xp[64 * PAGE] != 1 ||
+		      !check_page(o, xp + 66 * PAGE, first + 66, gen, true, "private, in a child"));
+	}
+	if (pid < 0 || waitpid(pid, &status, 0) != pid || status)
+		mishap("child with a private mapping");
+	if (xp[64 * PAGE] != 1 || xp[65 * PAGE - 1] != 1)
+		wrong(o, "private page, moved", XP_OFF + 64 * PAGE, xp[64 * PAGE], 1);
+	if (madvise(xp + 64 * PAGE, PAGE, MADV_DONTNEED))
+		mishap("MADV_DONTNEED of a private page");
+	check_run(o, xp + 64 * PAGE, first + 64, n - 64, "private, moved");
+	/* back, for the next storm */
+	to = X_BASE(3);
+	must_map(mremap(xp, XP_LEN, XP_LEN, MREMAP_MAYMOVE | MREMAP_FIXED, to), to, "mremap, private, back");
+	xp = to;
+}
+
 static void *mover(void *arg)
 {
 	(void)arg;
@@ -627,6 +774,8 @@ static void *mover(void *arg)
 		pthread_barrier_wait(&begin);
 		if (storm)
 			move_mappings();
+		if (storm && role == 0)
+			move_private_mapping();
 		pthread_barrier_wait(&end);
 	}
 	return NULL;
@@ -637,7 +786,7 @@ static void child(unsigned int n)
 {
 	const struct object *o = SHARED3;
 
-	for (unsigned int i = 0; i < 16; i++)
+	for (unsigned int i = 0; i < MAX_OBJECTS; i++)
 		failed[i] = 0;
 	switch (n % 6) {
 	case 0:			/* looks at some of everything */
@@ -660,7 +809,7 @@ static void child(unsigned int n)
 
 		if (pid == 0) {
 			check_all(n * 37 + role, 48, true, "in a grandchild");
-			for (unsigned int i = 0; i < 16; i++)
+			for (unsigned int i = 0; i < MAX_OBJECTS; i++)
 				if (failed[i])
 					_exit(1);
 			_exit(0);
@@ -675,7 +824,7 @@ static void child(unsigned int n)
 			check_all(n * 41 + role, 3, true, "in a child to be killed");
 		_exit(5);
 	}
-	for (unsigned int i = 0; i < 16; i++)
+	for (unsigned int i = 0; i < MAX_OBJECTS; i++)
 		if (failed[i])
 			_exit(1);
 	_exit(0);
@@ -703,13 +852,126 @@ static void *forker(void *arg)
 			}
 			if (waitpid(pid, &status, 0) != pid || status != expected) {
 				append("wrong", "order %u role %d: child %u ended with status %#x\n", order, role, n, status);
-				atomic_fetch_add(&failed[15], 1);
+				atomic_fetch_add(&failed[MISHAP], 1);
 			}
 			atomic_fetch_add(&children, 1);
 		}
 		pthread_barrier_wait(&end);
 	}
 	return NULL;
+}
+
+/* -- lives ------------------------------------------------------------------------------------------------------- */
+
+/* only system calls and what is on the stack: also in children of a process with threads, and in shared memory */
+static void await_file(const char *file)
+{
+	while (access(file, F_OK))
+		nanosleep(&(struct timespec){ .tv_nsec = 5000000 }, NULL);
+}
+
+/* [megabytes from, to) of the object that all have */
+static void look_at(unsigned int from, unsigned int to)
+{
+	for (size_t p = from * MIB / PAGE; p < to * MIB / PAGE; p += 64)
+		if (!check_page(SHARED3, SHARED3->map + p * PAGE, p, gen, false, "in one of many lives"))
+			_exit(1);
+}
+
+static int survivor(void *arg)
+{
+	(void)arg;
+	look_at(4, 5);
+	await_file("end");
+	look_at(5, 6);
+	_exit(0);
+}
+
+static void begin_life(const char *what, void (*life)(void))
+{
+	pid_t pid = fork();
+
+	if (!pid) {
+		life();
+		_exit(0);
+	}
+	if (pid < 0)
+		mishap("fork");
+	append("lives", "%s %d\n", what, (int)pid);
+}
+
+static void life_exits(void)
+{
+	look_at(1, 2);
+}
+
+static void life_execs(void)
+{
+	look_at(2, 3);
+	execl("/proc/self/exe", "shmtest", "--await", "end", (char *)NULL);
+	_exit(4);
+}
+
+/* nobody waits for its child */
+static void life_forks(void)
+{
+	pid_t pid = fork();
+
+	if (!pid) {
+		look_at(3, 4);
+		await_file("end");
+		_exit(0);
+	}
+	append("lives", "orphan %d\n", (int)pid);
+}
+
+/* whom its memory survives in */
+static void life_shares(void)
+{
+	static char stack[65536] __attribute__((aligned(16)));
+	pid_t pid = clone(survivor, stack + sizeof(stack), CLONE_VM | SIGCHLD, NULL);
+
+	append("lives", "survivor %d\n", (int)pid);
+}
+
+static void life_floods(void)
+{
+	look_at(6, 7);
+	await_file("flood");
+	for (int i = 0; i < 20000; i++)
+		munmap(mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), PAGE);
+}
+
+static pid_t begin_vforked(void)
+{
+	pid_t pid = vfork();
+
+	if (!pid) {
+		execl("/proc/self/exe", "shmtest", "--await", "end", (char *)NULL);
+		_exit(4);
+	}
+	return pid;
+}
+
+static void lead_lives(void)
+{
+	int status, left = 6;
+	pid_t pid;
+
+	begin_life("exits", life_exits);
+	begin_life("execs", life_execs);
+	begin_life("forks", life_forks);
+	begin_life("shares", life_shares);
+	begin_life("floods", life_floods);
+	append("lives", "vforked %d\n", (int)begin_vforked());
+	append("lives", "complete\n");
+	for (; left && (pid = wait(&status)) > 0; left--) {
+		if (!status)
+			continue;
+		append("wrong", "order %u: life %d ended with status %#x\n", order, (int)pid, status);
+		atomic_fetch_add(&failed[MISHAP], 1);
+	}
+	look_at(0, 1);
 }
 
 /* -- the tree ---------------------------------------------------------------------------------------------------- */
@@ -723,12 +985,12 @@ static void die(const char *what)
 static void make_object(struct object *o, unsigned int n)
 {
 	char *at = (char *)0x200000000000UL + n * 0x100000000UL;
-	size_t unit = o->flags & HUGE ? 2 * MIB : PAGE, len = (o->size + unit - 1) / unit * unit;
+	size_t len = length_of(o);
 	int fd = -1, flags = MAP_SHARED | MAP_FIXED_NOREPLACE;
 
 	o->fd = -1;
 	if (!o->name) {
-		flags |= MAP_ANONYMOUS;
+		flags |= MAP_ANONYMOUS | (o->flags & HUGE ? MAP_HUGETLB : 0);
 	} else {
 		fd = memfd_create(o->name, MFD_CLOEXEC | MFD_ALLOW_SEALING | (o->flags & HUGE ? MFD_HUGETLB : 0));
 		if (fd < 0 || ftruncate(fd, o->size))
@@ -746,13 +1008,19 @@ static void make_object(struct object *o, unsigned int n)
 		o->map = mmap(at, len, PROT_READ, MAP_PRIVATE | MAP_FIXED_NOREPLACE, fd, 0);
 		if (o->map == MAP_FAILED)
 			die(o->label);
+	} else if (o->flags & ONLY_PRIVATE) {
+		munmap(o->map, len);
+		o->map = mmap(at, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED_NOREPLACE, fd, 0);
+		if (o->map == MAP_FAILED)
+			die(o->label);
 	} else if (seals_of(o) && fcntl(fd, F_ADD_SEALS, seals_of(o))) {
 		die("F_ADD_SEALS");
 	}
 	if ((o->flags & LOCKED) && mlock(o->map, len))
 		die("mlock");
 	if (o->flags & TWICE) {
-		o->second = mmap(at + 0x80000000UL, 2 * MIB, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED_NOREPLACE, fd, MIB);
+		o->second = mmap(at + 0x80000000UL, second_length(o), PROT_READ | PROT_WRITE,
+				 MAP_SHARED | MAP_FIXED_NOREPLACE, fd, second_offset(o));
 		if (o->second == MAP_FAILED)
 			die("second mapping");
 	}
@@ -767,7 +1035,8 @@ static void make_object(struct object *o, unsigned int n)
 	if (o == SHARED3) {
 		x1 = mmap(X_BASE(1), X1_LEN, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED_NOREPLACE, fd, 0);
 		x2 = mmap(X_BASE(2), X2_LEN, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED_NOREPLACE, fd, X2_OFF);
-		if (x1 != X_BASE(1) || x2 != X_BASE(2))
+		xp = mmap(X_BASE(3), XP_LEN, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED_NOREPLACE, fd, XP_OFF);
+		if (x1 != X_BASE(1) || x2 != X_BASE(2) || xp != X_BASE(3))
 			die("extra mappings");
 	}
 	if (o->flags & KEEP_FD)
@@ -779,9 +1048,10 @@ static void make_object(struct object *o, unsigned int n)
 /* a child keeps what is its own, at addresses of its own */
 static void keep_own(void)
 {
+	munmap(xp, XP_LEN);
 	for (unsigned int i = 0; i < n_objects; i++) {
 		struct object *o = &objects[i];
-		size_t unit = o->flags & HUGE ? 2 * MIB : PAGE, len = (o->size + unit - 1) / unit * unit;
+		size_t len = length_of(o);
 
 		if (o->roles & 1U << role) {
 			char *to = o->map + role * 0x4000000000UL;
@@ -789,11 +1059,13 @@ static void keep_own(void)
 			if (mremap(o->map, len, len, MREMAP_MAYMOVE | MREMAP_FIXED, to) != to)
 				die("mremap to an own address");
 			o->map = to;
+			for (size_t p = 3; role == 1 && (o->flags & PRIVATE) && p < pages_of(o); p += 8)
+				memset(o->second + p * PAGE, 0, PAGE);
 			continue;
 		}
 		munmap(o->map, len);
 		if (o->second)
-			munmap(o->second, o->flags & TWICE ? 2 * MIB : len);
+			munmap(o->second, second_length(o));
 		if (o->fd >= 0)
 			close(o->fd);
 	}
@@ -825,12 +1097,13 @@ static void wait_for_order(void)
 		mishap(path);
 	close(fd);
 	storm = !strncmp(what, "storm", 5);
+	lives = !strncmp(what, "lives", 5);
 }
 
 static void report(void)
 {
 	char tmp[32], path[32];
-	unsigned int bad = failed[15];
+	unsigned int bad = failed[MISHAP];
 
 	snprintf(tmp, sizeof(tmp), ".result.%d", role);
 	snprintf(path, sizeof(path), "result.%u.%d", order, role);
@@ -871,6 +1144,13 @@ static void life(void)
 		memset((void *)pages_ok, 0, sizeof(pages_ok));
 		memset((void *)failed, 0, sizeof(failed));
 		children = remaps = advices = transfers = writes = 0;
+		if (lives) {
+			if (role == 0)
+				lead_lives();
+			barrier();
+			report();
+			continue;
+		}
 		pthread_barrier_wait(&begin);
 		pthread_barrier_wait(&end);
 		if (storm) {
@@ -892,8 +1172,12 @@ int main(int argc, char **argv)
 
 	if (argc == 3 && !strcmp(argv[1], "--exit"))
 		return atoi(argv[2]);
+	if (argc == 3 && !strcmp(argv[1], "--await")) {
+		await_file(argv[2]);
+		return 0;
+	}
 	if (argc == 3 && !strcmp(argv[1], "--huge")) {
-		n_objects++;
+		n_objects += OPTIONAL;
 		argv++;
 		argc--;
 	}

@@ -188,16 +188,80 @@ static Criu__Vma *vma0(struct world *w)
 	return &w->mappings[1].vma;
 }
 
-static void hugetlb(struct world *w)
+static void huge_flag(struct world *w, uint32_t flag)
 {
 	w->objects[0].inode.has_hugetlb_flag = true;
-	w->objects[0].inode.hugetlb_flag = 0x54000004;
+	w->objects[0].inode.hugetlb_flag = flag;
 }
 
 static void hugetlb_zero(struct world *w)
 {
+	huge_flag(w, 0);
+}
+
+/* two huge pages, of which the first task maps both and the second the last */
+static void hugetlb(struct world *w)
+{
+	Criu__Vma *first = vma0(w), *second = &w->mappings[3].vma;
+
+	huge_flag(w, 0x54000004);
+	w->objects[0].inode.size = 1024 * PAGE;
+	first->end = first->start + 1024 * PAGE;
+	second->start -= 512 * PAGE;
+	second->end = second->start + 512 * PAGE;
+	second->pgoff = 512 * PAGE;
+	first->flags |= 0x54040000;
+	second->flags |= 0x54000000;
+}
+
+static void hugetlb_1g(struct world *w)
+{
 	hugetlb(w);
-	w->objects[0].inode.hugetlb_flag = 0;
+	huge_flag(w, 0x78000004);
+}
+
+static void hugetlb_unknown(struct world *w)
+{
+	hugetlb(w);
+	huge_flag(w, 0x54000014);
+}
+
+static void hugetlb_size(struct world *w)
+{
+	hugetlb(w);
+	w->objects[0].inode.size += PAGE;
+}
+
+static void hugetlb_flags(struct world *w)
+{
+	hugetlb(w);
+	vma0(w)->flags |= 0x4000;
+	w->mappings[3].vma.flags = 0x78040001;
+}
+
+static void hugetlb_second(struct world *w)
+{
+	hugetlb(w);
+	w->mappings[3].vma.flags = 0x40001;
+}
+
+static void hugetlb_offset(struct world *w)
+{
+	hugetlb(w);
+	w->mappings[3].vma.pgoff = 511 * PAGE;
+}
+
+static void hugetlb_beyond(struct world *w)
+{
+	hugetlb(w);
+	vma0(w)->end += 512 * PAGE;
+}
+
+static void hugetlb_private(struct world *w)
+{
+	hugetlb(w);
+	vma0(w)->flags = 0x54040002;
+	vma0(w)->status = 0x4041;
 }
 
 static void seal_write(struct world *w)
@@ -304,6 +368,33 @@ static void private(struct world *w)
 {
 	vma0(w)->flags = 0x2;
 	vma0(w)->status = 0x4041;
+}
+
+/* and the other task as well: elsewhere, and at the same addresses */
+static void private_twice(struct world *w)
+{
+	private(w);
+	w->mappings[3].vma.flags = 0x2;
+	w->mappings[3].vma.status = 0x4041;
+	w->mappings[3].vma.start += PAGE;
+}
+
+static void private_in_same_place(struct world *w)
+{
+	private_twice(w);
+	w->mappings[3].vma.start = vma0(w)->start;
+}
+
+static void private_read_only(struct world *w)
+{
+	private(w);
+	vma0(w)->fdflags = 0;
+}
+
+static void private_locked(struct world *w)
+{
+	private(w);
+	vma0(w)->flags |= 0x2000;
 }
 
 static void private_by_flags(struct world *w)
@@ -658,7 +749,15 @@ static const struct eager_case eager_cases[] = {
 	{ "size 0", empty, NULL, "empty", false },
 	{ "smaller than min_size", small, NULL, "smaller than 4096 bytes", false },
 	{ "a size that cannot be", small_size_enormous, NULL, "impossible", false },
-	{ "hugetlb", hugetlb, NULL, "huge pages", false },
+	{ "huge pages", hugetlb, NULL, NULL, false },
+	{ "huge pages of 1 GiB", hugetlb_1g, NULL, "not of 2 MiB but of 1048576 KiB", false },
+	{ "huge pages of another kind", hugetlb_unknown, NULL, "huge pages 0x54000014 are not known", false },
+	{ "huge pages and a part of one", hugetlb_size, NULL, "whole huge pages", false },
+	{ "huge pages mapped as if they were others", hugetlb_flags, NULL, "not known", false },
+	{ "huge pages mapped with no size told", hugetlb_second, NULL, NULL, false },
+	{ "huge pages mapped from within one", hugetlb_offset, NULL, "not at a huge page", false },
+	{ "huge pages mapped beyond their end", hugetlb_beyond, NULL, "beyond its end", false },
+	{ "huge pages mapped privately", hugetlb_private, NULL, "huge pages privately", false },
 	{ "hugetlb flag of zero", hugetlb_zero, NULL, NULL, false },
 	{ "F_SEAL_WRITE", seal_write, NULL, "sealed", false },
 	{ "F_SEAL_FUTURE_WRITE", seal_future_write, NULL, "sealed", false },
@@ -675,9 +774,13 @@ static const struct eager_case eager_cases[] = {
 	{ "a descriptor in flight", in_flight, NULL, "through a socket", false },
 	{ "another descriptor in flight", in_flight_other, NULL, NULL, false },
 	{ "no mapping", not_mapped, NULL, "no task maps it", false },
-	{ "a private mapping", private, NULL, "privately", false },
-	{ "a mapping that is private by its flags", private_by_flags, NULL, "privately", false },
-	{ "a mapping that is private by its status", private_by_status, NULL, "privately", false },
+	{ "a private mapping", private, NULL, NULL, false },
+	{ "a private mapping of a read-only descriptor", private_read_only, NULL, NULL, false },
+	{ "a private mapping that is locked", private_locked, NULL, "locked", false },
+	{ "two private mappings", private_twice, NULL, NULL, false },
+	{ "two private mappings in one place", private_in_same_place, NULL, "10 and 11 both map it privately", false },
+	{ "a mapping that is private by its flags only", private_by_flags, NULL, "not known", false },
+	{ "a mapping that is private by its status as well", private_by_status, NULL, "not known", false },
 	{ "a locked mapping", locked, NULL, "locked", false },
 	{ "MAP_NORESERVE", noreserve, NULL, NULL, false },
 	{ "a mapping of a read-only descriptor", read_only, NULL, "not open for writing", false },
@@ -1206,13 +1309,13 @@ static const struct {
 	const char *reason;	/* NULL: lazy */
 	unsigned int first[3];	/* first page of each extent of a lazy one */
 	size_t n_extents;
-	size_t n_mappings;	/* shared ones, in both tasks */
+	size_t n_mappings;	/* in both tasks */
 } real_objects[] = {
 	{ "lazy", NULL, { 0, 10, 63 }, 3, 4 },
 	{ "/dev/zero", NULL, { 15 }, 1, 2 },
 	{ "half", NULL, { 0 }, 1, 2 },
 	{ "open", "has it open as descriptor 3", { 0 }, 0, 2 },
-	{ "private", "privately", { 0 }, 0, 2 },
+	{ "private", "both map it privately", { 0 }, 0, 4 },
 	{ "sealed", "sealed", { 0 }, 0, 2 },
 	{ "locked", "locked", { 0 }, 0, 2 },
 	{ "holes", "no bytes", { 0 }, 0, 2 },

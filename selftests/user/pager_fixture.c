@@ -2,6 +2,7 @@
 /* Objects, children and the pager around them, for the pager's tests. */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/memfd.h>
 #include <linux/userfaultfd.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -82,7 +83,7 @@ void rig_seed(int argc, char **argv)
 
 uint64_t word_at(const struct test_object *o, uint64_t page, unsigned int i)
 {
-	if (page >= o->pages || !o->in_image[page])
+	if (page >= o->pages || o->in_image[page] != WORDS)
 		return 0;
 	return mix(((uint64_t)o->number << 56) ^ (page << 12) ^ i) | 1;
 }
@@ -241,6 +242,20 @@ static void rig_forked(void *data, unsigned int parent, unsigned int child)
 	((struct rig *)data)->forked++;
 }
 
+static int rig_uffd_id(void *data, int uffd, uint64_t *id)
+{
+	struct rig *rig = data;
+
+	return rig->uffd_id ? rig->uffd_id(rig, uffd, id) : -ENODATA;
+}
+
+static int rig_user(void *data, int uffd, struct pager_process *process)
+{
+	struct rig *rig = data;
+
+	return rig->user ? rig->user(rig, uffd, process) : -ENODATA;
+}
+
 static int rig_complete(void *data, unsigned int space, int uffd)
 {
 	(void)space;
@@ -252,8 +267,9 @@ static int rig_complete(void *data, unsigned int space, int uffd)
 static void rig_log(void *data, int level, const char *text)
 {
 	struct rig *rig = data;
+	size_t used = strlen(rig->log);
 
-	snprintf(rig->last_log, sizeof(rig->last_log), "%s", text);
+	snprintf(rig->log + used, sizeof(rig->log) - used, "%s\n", text);
 	if (level <= LOG_WARNING && !rig->quiet)
 		say("# pager: %s", text);
 }
@@ -262,6 +278,8 @@ static const struct pager_ops ops = {
 	.resolve = rig_resolve,
 	.advice = rig_advice,
 	.forked = rig_forked,
+	.uffd_id = rig_uffd_id,
+	.user = rig_user,
 	.complete = rig_complete,
 	.log = rig_log,
 };
@@ -269,6 +287,8 @@ static const struct pager_ops ops = {
 static const struct pager_ops ops_no_resolve = {
 	.advice = rig_advice,
 	.forked = rig_forked,
+	.uffd_id = rig_uffd_id,
+	.user = rig_user,
 	.complete = rig_complete,
 	.log = rig_log,
 };
@@ -284,7 +304,24 @@ void rig_new(struct rig *rig, bool background)
 	alarm(WATCHDOG_SECONDS);
 }
 
-struct test_object *rig_object(struct rig *rig, uint64_t size, enum layout layout)
+static uint8_t place(enum layout layout, uint64_t page)
+{
+	switch (layout) {
+	case DENSE:
+		return WORDS;
+	case ALTERNATE:
+		return page % 2 ? WORDS : NOTHING;
+	case RANDOM:
+		return rig_random() % 3 ? WORDS : NOTHING;
+	case HOLES:
+		/* the last word of a huge page is enough to make it one that is needed */
+		return page % (3 * HUGE_PAGES) == HUGE_PAGES - 1 ? WORDS : ZEROS;
+	default:
+		return NOTHING;
+	}
+}
+
+static struct test_object *new_object(struct rig *rig, uint64_t size, enum layout layout, unsigned int flags)
 {
 	struct test_object *o = &rig->objects[rig->n_objects];
 	char path[] = "/tmp/pager-test-XXXXXX", name[32];
@@ -295,7 +332,7 @@ struct test_object *rig_object(struct rig *rig, uint64_t size, enum layout layou
 	o->size = size;
 	o->pages = (size + PAGE - 1) / PAGE;
 	snprintf(name, sizeof(name), "object%u", o->number);
-	o->fd = memfd_create(name, MFD_CLOEXEC);
+	o->fd = memfd_create(name, MFD_CLOEXEC | flags);
 	MUST(o->fd >= 0 && !ftruncate(o->fd, (off_t)size) && !fstat(o->fd, &st));
 	o->inode = st.st_ino;
 	o->in_image = mmap(NULL, o->pages + 1, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -306,8 +343,7 @@ struct test_object *rig_object(struct rig *rig, uint64_t size, enum layout layou
 	for (page = 0; page < o->pages; page++) {
 		struct pager_extent *last = o->n_extents ? &o->extents[o->n_extents - 1] : NULL;
 
-		o->in_image[page] = layout == DENSE || (layout == ALTERNATE && page % 2) ||
-				    (layout == RANDOM && rig_random() % 3);
+		o->in_image[page] = place(layout, page);
 		if (!o->in_image[page])
 			continue;
 		for (unsigned int i = 0; i < PAGE / 8; i++)
@@ -329,6 +365,30 @@ struct test_object *rig_object(struct rig *rig, uint64_t size, enum layout layou
 		o->image_pages++;
 	}
 	return o;
+}
+
+struct test_object *rig_object(struct rig *rig, uint64_t size, enum layout layout)
+{
+	return new_object(rig, size, layout, 0);
+}
+
+struct test_object *rig_huge_object(struct rig *rig, uint64_t huge_pages, enum layout layout)
+{
+	return new_object(rig, huge_pages * HUGE_PAGES * PAGE, layout, MFD_HUGETLB | MFD_HUGE_2MB);
+}
+
+long huge_pages(const char *what)
+{
+	char line[128];
+	long n = -1;
+	FILE *f = fopen("/proc/meminfo", "re");
+
+	while (f && n < 0 && fgets(line, sizeof(line), f))
+		if (!strncmp(line, "HugePages_", 10) && !strncmp(line + 10, what, strlen(what)))
+			sscanf(line, "%*s %ld", &n);
+	if (f)
+		fclose(f);
+	return n;
 }
 
 static void need_pager(struct rig *rig)
@@ -379,9 +439,9 @@ struct test_child *rig_spawn(struct rig *rig, int (*fn)(struct rig *rig, void *a
 	return c;
 }
 
-unsigned char *child_map(struct rig *rig, struct test_object *o, uint64_t first, uint64_t count)
+static unsigned char *map_and_report(struct test_object *o, uint64_t first, uint64_t count, int flags)
 {
-	unsigned char *map = mmap(NULL, count * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, o->fd, (off_t)(first * PAGE));
+	unsigned char *map = mmap(NULL, count * PAGE, PROT_READ | PROT_WRITE, flags, o->fd, (off_t)(first * PAGE));
 	struct report r = {
 		.object = (int)o->number,
 		.start = (uintptr_t)map,
@@ -389,10 +449,21 @@ unsigned char *child_map(struct rig *rig, struct test_object *o, uint64_t first,
 		.offset = first * PAGE,
 	};
 
-	(void)rig;
 	MUST(map != MAP_FAILED);
 	MUST(send(self->sock, &r, sizeof(r), 0) == sizeof(r));
 	return map;
+}
+
+unsigned char *child_map(struct rig *rig, struct test_object *o, uint64_t first, uint64_t count)
+{
+	(void)rig;
+	return map_and_report(o, first, count, MAP_SHARED);
+}
+
+unsigned char *child_map_private(struct rig *rig, struct test_object *o, uint64_t first, uint64_t count)
+{
+	(void)rig;
+	return map_and_report(o, first, count, MAP_PRIVATE);
 }
 
 int child_arm_keep(struct rig *rig)
@@ -456,7 +527,7 @@ static void arm_child(struct rig *rig, struct test_child *c)
 		}
 		MUST(CMSG_FIRSTHDR(&msg));
 		memcpy(&uffd, CMSG_DATA(CMSG_FIRSTHDR(&msg)), sizeof(int));
-		c->space = pager_add_space(rig->pager, "child", uffd);
+		c->space = pager_add_space(rig->pager, &(struct pager_process){ c->pid, 1, "child" }, uffd);
 		MUST(c->space >= 0);
 		break;
 	}

@@ -17,6 +17,7 @@
 #include "pager/pager.h"
 
 #define PAGE		4096UL
+#define HUGE_PAGES	512UL		/* in a huge page */
 #define MAX_OBJECTS	4
 #define MAX_CHILDREN	8
 #define MAX_SLOTS	65536
@@ -29,7 +30,7 @@ struct test_object {
 	ino_t inode;
 	uint64_t size;
 	uint64_t pages;
-	uint8_t *in_image;		/* per page; shared with the children */
+	uint8_t *in_image;		/* per page NOTHING, WORDS or ZEROS; shared with the children */
 	int image;
 	uint64_t image_pages;
 	struct pager_extent *extents;
@@ -72,13 +73,17 @@ struct rig {
 	unsigned int n_children;
 	unsigned int resolved, forked, completed;
 	bool no_resolve, quiet;
+	/* the pager's questions of these names; NULL: no answer */
+	int (*uffd_id)(struct rig *rig, int uffd, uint64_t *id);
+	int (*user)(struct rig *rig, int uffd, struct pager_process *process);
 	unsigned int first_slot;	/* all before this one are done with */
-	char last_log[256];
+	char log[32768];		/* what the pager has said, line by line, as far as it fits */
 	struct pager_stats stats;	/* after rig_run() */
 };
 
-/* which pages of an object the image has */
-enum layout { DENSE, EMPTY, ALTERNATE, RANDOM };
+/* which pages of an object the image has; HOLES: all, but two huge pages of three are zeros */
+enum layout { DENSE, EMPTY, ALTERNATE, RANDOM, HOLES };
+enum { NOTHING, WORDS, ZEROS };
 
 void rig_seed(int argc, char **argv);
 uint64_t rig_random(void);
@@ -87,6 +92,10 @@ uint64_t next_random(uint64_t *state);
 
 void rig_new(struct rig *rig, bool background);
 struct test_object *rig_object(struct rig *rig, uint64_t size, enum layout layout);
+/* with huge pages of hugetlbfs; huge_pages() tells whether there are so many */
+struct test_object *rig_huge_object(struct rig *rig, uint64_t huge_pages, enum layout layout);
+/* a number of /proc/meminfo: "Total", "Free", "Rsvd"; -1: none */
+long huge_pages(const char *what);
 /* objects join the pager in rig_arm(), or here */
 int rig_add_object(struct rig *rig, struct test_object *o);
 struct test_child *rig_spawn(struct rig *rig, int (*fn)(struct rig *rig, void *arg), void *arg);
@@ -98,6 +107,7 @@ void rig_end(struct rig *rig);
 
 /* in children, before child_arm(): maps and reports a range; then the userfaultfd; returns when the pager is about to run */
 unsigned char *child_map(struct rig *rig, struct test_object *o, uint64_t first, uint64_t count);
+unsigned char *child_map_private(struct rig *rig, struct test_object *o, uint64_t first, uint64_t count);
 void child_arm(struct rig *rig);
 /* child_arm() that keeps a duplicate of the descriptor */
 int child_arm_keep(struct rig *rig);

@@ -95,13 +95,14 @@ static int orphans(struct rig *rig, void *arg)
 	struct test_object *o = &rig->objects[0];
 	unsigned char *map = child_map(rig, o, 0, o->pages);
 	int *flags = rig->shared->flags;
+	pid_t parent = getpid();
 
 	(void)arg;
 	child_arm(rig);
 	for (uint64_t i = 0; i < 4; i++) {
 		if (fork())
 			continue;
-		while (getppid() == (pid_t)flags[8])
+		while (getppid() == parent)
 			usleep(1000);
 		if (check_pages_randomly(o, map, 0, o->pages, &i))
 			__atomic_add_fetch(&flags[0], 1, __ATOMIC_RELAXED);

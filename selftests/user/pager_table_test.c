@@ -121,7 +121,7 @@ static bool fake_new(struct fake *f)
 	if (pipe2(pipes, O_CLOEXEC | O_NONBLOCK))
 		return false;
 	f->in = pipes[1];
-	f->space = space_new(f->rig.pager, "fake", pipes[0]);
+	f->space = space_new(f->rig.pager, &(struct pager_process){ .name = "fake" }, pipes[0]);
 	return f->space && !space_insert(f->space, &r);
 }
 

@@ -230,6 +230,7 @@ static void test_bad_arguments(void)
 {
 	struct rig rig;
 	struct test_object *o;
+	const struct pager_process nobody = { 0 };
 	struct pager_extent e[2];
 	struct pager *p;
 	int fd, pipes[2];
@@ -262,12 +263,12 @@ static void test_bad_arguments(void)
 	TAP_OK(pager_add_object(p, "x", 999, PAGE, NULL, 0) == -EBADF, "object that is not open");
 
 	if (!pipe2(pipes, O_CLOEXEC)) {
-		TAP_OK(pager_add_space(p, "x", pipes[0]) == -ENOTTY && fcntl(pipes[0], F_GETFD) < 0,
+		TAP_OK(pager_add_space(p, &nobody, pipes[0]) == -ENOTTY && fcntl(pipes[0], F_GETFD) < 0,
 		       "a pipe is no userfaultfd, and is closed");
 		close(pipes[1]);
 	}
 	fd = (int)syscall(SYS_userfaultfd, O_CLOEXEC);
-	TAP_OK(pager_add_space(p, "x", fd) == 0, "a blocking userfaultfd is made non-blocking");
+	TAP_OK(pager_add_space(p, &nobody, fd) == 0, "a blocking userfaultfd is made non-blocking");
 	TAP_OK(pager_add_range(p, 0, 0x10000, 0x20000, 1, 0) == -EINVAL, "range of an unknown object");
 	TAP_OK(pager_add_range(p, 7, 0x10000, 0x20000, 0, 0) == -EINVAL, "range of an unknown space");
 	TAP_OK(pager_add_range(p, 0, 0x10001, 0x20000, 0, 0) == -EINVAL, "range that is not aligned");
@@ -405,7 +406,7 @@ static void test_no_memory(void)
 	timer = open_timer(100);
 	rc = pager_watch_fd(rig.pager, timer, drop_ballast, &b);
 	rc = rc ? rc : rig_run(&rig);
-	TAP_OK(!rc && rig_children_ok(&rig) && b.forks_went_on && strstr(rig.last_log, "no memory"),
+	TAP_OK(!rc && rig_children_ok(&rig) && b.forks_went_on && strstr(rig.log, "no memory"),
 	       "no memory for pages: forks go on, and the pages come when there is memory");
 	close(timer);
 	rig_end(&rig);
@@ -454,7 +455,7 @@ static void test_no_descriptors(void)
 	setrlimit(RLIMIT_NOFILE, &low);
 	rc = rig_run(&rig);
 	setrlimit(RLIMIT_NOFILE, &old);
-	TAP_OK(rc == -ESRCH && rig_children_ok(&rig) && rig.forked == 20 && strstr(rig.last_log, "fork has to wait"),
+	TAP_OK(rc == -ESRCH && rig_children_ok(&rig) && rig.forked == 20 && strstr(rig.log, "fork has to wait"),
 	       "more forks than descriptors: they wait for one");
 	rig_end(&rig);
 }

@@ -17,16 +17,45 @@
 #define SEAL_FUTURE_WRITE 0x10
 #define SEAL_EXEC 0x20
 
+/* as in memfd_create(): MFD_HUGETLB, and the logarithm of the size */
+#define HUGETLB 0x4u
+#define HUGETLB_SHIFT 26
+#define HUGETLB_MASK 0x3fu
+#define HUGE_2M 21
+
+/*
+ * A huge page comes as a whole. For larger ones than 2 MiB that takes as long as many an eager restore, and their first
+ * fault would wait for it.
+ */
+static int check_huge(struct plan_build *b, struct plan_object *o, uint32_t flag)
+{
+	const unsigned int shift = flag >> HUGETLB_SHIFT & HUGETLB_MASK;
+
+	if ((flag & ~(HUGETLB_MASK << HUGETLB_SHIFT)) != HUGETLB || shift < 12 || shift > 40)
+		return plan_eager(b, o, "its huge pages %#" PRIx32 " are not known", flag);
+	o->page_size = 1ULL << shift;
+	if (shift != HUGE_2M)
+		return plan_eager(b, o, "its huge pages are not of 2 MiB but of %" PRIu64 " KiB", o->page_size >> 10);
+	if (o->size & (o->page_size - 1))
+		return plan_eager(b, o, "its size of %" PRIu64 " bytes is not one of whole huge pages", o->size);
+	return 0;
+}
+
 static int check_inode(struct plan_build *b, struct plan_object *o, const Criu__MemfdInode *inode)
 {
+	int ret;
+
 	if (inode->base.n_unknown_fields)
 		return plan_eager(b, o, "memfd.img says something about it that is not known");
 	if (!inode->size)
 		return plan_eager(b, o, "it is empty");
 	if (inode->size > INT64_MAX - b->page_size)
 		return plan_eager(b, o, "its size of %" PRIu64 " bytes is impossible", inode->size);
-	if (inode->has_hugetlb_flag && inode->hugetlb_flag)
-		return plan_eager(b, o, "it has huge pages of hugetlbfs");
+	if (inode->has_hugetlb_flag && inode->hugetlb_flag) {
+		ret = check_huge(b, o, inode->hugetlb_flag);
+		if (ret || o->eager)
+			return ret;
+	}
 	/* UFFDIO_REGISTER wants a mapping that may become writable */
 	if (inode->seals & (SEAL_WRITE | SEAL_FUTURE_WRITE))
 		return plan_eager(b, o, "it is sealed against writing");
@@ -51,6 +80,7 @@ static int add_object(struct plan_build *b, const Criu__MemfdInode *inode)
 	o->inode_id = inode->inode_id;
 	o->shmid = inode->shmid;
 	o->size = inode->size;
+	o->page_size = b->page_size;
 	o->name = strdup(inode->name);
 	if (!o->name)
 		return image_fail(&b->set, -ENOMEM, "out of memory");

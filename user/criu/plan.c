@@ -107,6 +107,42 @@ static int check_shmids(struct plan_build *b)
 	return ret;
 }
 
+static int by_start(const void *a, const void *b)
+{
+	const struct plan_mapping *const *x = a, *const *y = b;
+
+	return ((*x)->start > (*y)->start) - ((*x)->start < (*y)->start);
+}
+
+/*
+ * CRIU gives a child the private mappings that its parent has at the same addresses, and writes a page that is the
+ * child's own only where it differs from what is there (restore_priv_vma_content()). While the object's content is
+ * hidden, zeros are there: a page of zeros that is the child's own would not be written, and become the object's
+ * again.
+ */
+static int check_private(struct plan_build *b, struct plan_object *o)
+{
+	const struct plan_mapping **sorted;
+	size_t i, n = 0;
+	int ret = 0;
+
+	if (o->eager || !o->n_mappings)
+		return 0;
+	sorted = malloc(o->n_mappings * sizeof(*sorted));
+	if (!sorted)
+		return image_fail(&b->set, -ENOMEM, "out of memory");
+	for (i = 0; i < o->n_mappings; i++)
+		if (o->mappings[i].is_private)
+			sorted[n++] = &o->mappings[i];
+	qsort(sorted, n, sizeof(*sorted), by_start);
+	for (i = 1; i < n && !ret; i++)
+		if (sorted[i]->start == sorted[i - 1]->start)
+			ret = plan_eager(b, o, "tasks %" PRIu32 " and %" PRIu32 " both map it privately at %#" PRIx64,
+					 sorted[i - 1]->pid, sorted[i]->pid, sorted[i]->start);
+	free(sorted);
+	return ret;
+}
+
 static int check_references(struct plan_build *b, const struct plan_options *options)
 {
 	size_t i;
@@ -125,6 +161,8 @@ static int check_references(struct plan_build *b, const struct plan_options *opt
 			ret = plan_eager(b, o, "no task maps it");
 		else if (o->size < options->min_size)
 			ret = plan_eager(b, o, "it is smaller than %" PRIu64 " bytes", options->min_size);
+		if (!ret)
+			ret = check_private(b, o);
 	}
 	return ret;
 }

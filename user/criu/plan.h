@@ -26,6 +26,7 @@ struct plan_mapping {
 	uint64_t start;		/* addresses */
 	uint64_t end;
 	uint64_t offset;	/* of start in the object, bytes */
+	bool is_private;	/* MAP_PRIVATE */
 };
 
 struct plan_object {
@@ -34,14 +35,21 @@ struct plan_object {
 	uint32_t shmid;		/* N of pagemap-shmem-N.img */
 	uint32_t pages_id;	/* N of pages-N.img; 0 when the object is empty or eager before that was read */
 	uint64_t size;		/* bytes */
+	uint64_t page_size;	/* 4096, or the size of its huge pages */
 	uint64_t bytes;		/* of these in the image, the rest are holes; 0 when not known */
 	char *eager;		/* why it is eager, one clause for the log; NULL: lazy */
 	bool damaged;		/* the image has lost bytes (eager says how): CRIU would restore zeros without a word */
 	struct plan_extent *extents;	/* sorted by offset; only when lazy */
 	size_t n_extents;
-	struct plan_mapping *mappings;	/* MAP_SHARED ones */
+	struct plan_mapping *mappings;
 	size_t n_mappings;
 };
+
+/* whether its pages are huge pages of hugetlbfs */
+static inline bool plan_is_huge(const struct plan_object *o)
+{
+	return o->page_size > 4096;
+}
 
 struct plan {
 	struct plan_object *objects;	/* sorted by inode_id */

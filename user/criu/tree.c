@@ -210,8 +210,30 @@ static int add_mapping(struct plan_build *b, struct plan_object *o, const Criu__
 		.start = vma->start,
 		.end = vma->end,
 		.offset = vma->pgoff,
+		.is_private = (vma->flags & MAP_TYPE) == MAP_PRIVATE,
 	};
 	return 0;
+}
+
+/* the flags that CRIU gives a mapping of this object; in a second one right behind it forgets the size of huge pages */
+static bool flags_known(const struct plan_object *o, const Criu__Vma *vma)
+{
+	uint32_t flags = vma->flags & ~(MAP_TYPE | MAP_LOCKED | MAP_NORESERVE);
+
+	if (!plan_is_huge(o))
+		return !flags;
+	flags &= ~MAP_HUGETLB;
+	return !flags || flags == (uint32_t)__builtin_ctzll(o->page_size) << MAP_HUGE_SHIFT;
+}
+
+/* what is not as CRIU writes a mapping of an object, shared or private */
+static bool is_strange(const struct plan_object *o, const Criu__Vma *vma)
+{
+	const uint32_t type = vma->flags & MAP_TYPE;
+	const uint32_t kind = type == MAP_PRIVATE ? VMA_FILE_PRIVATE : VMA_FILE_SHARED;
+
+	return vma->base.n_unknown_fields || (type != MAP_SHARED && type != MAP_PRIVATE) ||
+	       vma->status != (VMA_REGULAR | VMA_MEMFD | kind) || !flags_known(o, vma);
 }
 
 static bool overlaps(const struct range *ranges, size_t n, uint64_t start, uint64_t end)
@@ -233,7 +255,7 @@ static bool overlaps(const struct range *ranges, size_t n, uint64_t start, uint6
 static int read_mapping(struct plan_build *b, const Criu__Vma *vma, const struct range *guards, size_t n_guards,
 			uint32_t pid)
 {
-	const uint32_t type = vma->flags & MAP_TYPE;
+	const bool is_private = (vma->flags & MAP_TYPE) == MAP_PRIVATE;
 	struct plan_file *f;
 	struct plan_object *o;
 	int ret;
@@ -258,21 +280,34 @@ static int read_mapping(struct plan_build *b, const Criu__Vma *vma, const struct
 	    vma->pgoff > INT64_MAX - (vma->end - vma->start))
 		return image_fail(&b->set, -EBADMSG, "mm-%" PRIu32 ".img: mapping at %#" PRIx64 " is impossible", pid,
 				  vma->start);
-	if (type == MAP_PRIVATE || vma->status & VMA_FILE_PRIVATE)
-		return plan_eager(b, o, "task %" PRIu32 " maps it privately at %#" PRIx64, pid, vma->start);
 	ret = add_mapping(b, o, vma, pid);
 	if (ret)
 		return ret;
 
-	if (vma->base.n_unknown_fields || vma->status != (VMA_REGULAR | VMA_FILE_SHARED | VMA_MEMFD) ||
-	    vma->flags & ~(MAP_TYPE | MAP_LOCKED | MAP_NORESERVE) || type != MAP_SHARED)
+	if (is_strange(o, vma))
 		return plan_eager(b, o, "mm-%" PRIu32 ".img says something about its mapping at %#" PRIx64
 				  " that is not known", pid, vma->start);
+	if (plan_is_huge(o)) {
+		/*
+		 * Where a huge page is missing when a private mapping's is made (by CRIU, or once nobody watches any
+		 * more), the kernel makes one of zeros for the mapping and never looks at the object's again.
+		 */
+		if (is_private)
+			return plan_eager(b, o, "task %" PRIu32 " maps its huge pages privately at %#" PRIx64, pid,
+					  vma->start);
+		if ((vma->start | vma->end | vma->pgoff) & (o->page_size - 1))
+			return plan_eager(b, o, "task %" PRIu32 " maps it at %#" PRIx64 ", which is not at a huge page",
+					  pid, vma->start);
+		/* mmap() makes it as long as the mapping then */
+		if (vma->pgoff + (vma->end - vma->start) > o->size)
+			return plan_eager(b, o, "task %" PRIu32 " maps it at %#" PRIx64 " beyond its end", pid,
+					  vma->start);
+	}
 	/* CRIU maps it with MAP_LOCKED, which fills it with zero pages before anybody can watch */
 	if (vma->flags & MAP_LOCKED)
 		return plan_eager(b, o, "task %" PRIu32 " has locked it in memory at %#" PRIx64, pid, vma->start);
 	/* a shared mapping of a descriptor without write access can never become writable, and has no userfaultfd */
-	if (!vma->has_fdflags || (vma->fdflags & O_ACCMODE) != O_RDWR)
+	if (!is_private && (!vma->has_fdflags || (vma->fdflags & O_ACCMODE) != O_RDWR))
 		return plan_eager(b, o, "task %" PRIu32 " maps it at %#" PRIx64 " from a descriptor not open for writing",
 				  pid, vma->start);
 	if (overlaps(guards, n_guards, vma->start, vma->end))

@@ -437,3 +437,36 @@ int genl_uffd_complete(struct genl *g, int uffd)
 	mnl_attr_put_u32(nlh, MEMFDCR_A_UFFD_FD, uffd);
 	return genl_do(g, nlh, NULL, NULL);
 }
+
+struct processes {
+	pid_t *pids;
+	size_t max, n;
+};
+
+static int process_attribute(const struct nlattr *attr, void *data)
+{
+	struct processes *p = data;
+
+	if (mnl_attr_get_type(attr) == MEMFDCR_A_UFFD_PID && mnl_attr_validate(attr, MNL_TYPE_U32) >= 0 && p->n < p->max)
+		p->pids[p->n++] = mnl_attr_get_u32(attr);
+	return MNL_CB_OK;
+}
+
+static int processes_reply(const struct nlmsghdr *nlh, void *data)
+{
+	mnl_attr_parse(nlh, sizeof(struct genlmsghdr), process_attribute, data);
+	return 0;
+}
+
+int genl_uffd_processes(struct genl *g, int uffd, pid_t *pids, size_t max, size_t *n)
+{
+	char buffer[256] __attribute__((aligned(8)));
+	struct nlmsghdr *nlh = genl_request(g, buffer, MEMFDCR_CMD_UFFD_GET);
+	struct processes processes = { .pids = pids, .max = max };
+	int ret;
+
+	mnl_attr_put_u32(nlh, MEMFDCR_A_UFFD_FD, uffd);
+	ret = genl_do(g, nlh, processes_reply, &processes);
+	*n = processes.n;
+	return ret;
+}

@@ -4,7 +4,9 @@
 #define MEMFDCR_NETLINK_GENL_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 struct genl;
 
@@ -28,6 +30,12 @@ int genl_uffd_open(struct genl *g, int mem_fd, unsigned int flags, bool guard, i
 
 /* Declares that no page is missing behind this guarded userfaultfd any more. 0 or a negative errno. */
 int genl_uffd_complete(struct genl *g, int uffd);
+
+/*
+ * Processes that use the address space behind a userfaultfd, as far as we may see them: not more than max, their number
+ * in *n. 0 or a negative errno.
+ */
+int genl_uffd_processes(struct genl *g, int uffd, pid_t *pids, size_t max, size_t *n);
 
 /* why the last call failed, without a full stop; valid until the next call */
 const char *genl_error(void);

@@ -40,13 +40,13 @@ static int apply_fork(struct pager *p, struct space *parent, const struct uffd_m
 {
 	int uffd = (int)msg->arg.fork.ufd;
 	struct timespec pause = { .tv_nsec = 10000000 };
+	struct pager_process process = { 0 };
 	struct space *child;
-	char name[64];
 	int flags;
 
 	p->stats.forks++;
-	snprintf(name, sizeof(name), "%.40s+%u", parent->name, p->next_space);
-	for (int tries = 0; !(child = space_new(p, name, uffd)); tries++) {
+	memcpy(process.name, parent->process.name, sizeof(process.name));
+	for (int tries = 0; !(child = space_new(p, &process, uffd)); tries++) {
 		int err = errno;
 
 		if (tries == 500) {
@@ -68,6 +68,7 @@ static int apply_fork(struct pager *p, struct space *parent, const struct uffd_m
 		pager_log(p, LOG_WARNING, "%s: no memory for the table of a forked child", parent->name);
 	if (p->ops.forked)
 		p->ops.forked(p->data, parent->number, child->number);
+	told_event(p, child);
 	return 0;
 }
 
@@ -140,8 +141,7 @@ static int drop_range(struct pager *p, struct space *s, unsigned int object, uin
 	seals = fcntl(o->fd, F_GET_SEALS);
 	if (seals >= 0 && seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE))
 		return 0;
-	object_drop(p, o, offset >> PAGER_PAGE_SHIFT, (offset + length) >> PAGER_PAGE_SHIFT);
-	return 0;
+	return object_punch(p, o, offset, length);
 }
 
 /*

@@ -110,15 +110,15 @@ void fault_forget_space(struct pager *p, const struct space *s)
 /* the page that f waits for first, then its thread may go on while its neighbours come in */
 static int bring_in(struct pager *p, const struct fault *f, struct object *o, uint64_t page, unsigned int count)
 {
-	uint64_t low = page & ~(p->cluster_pages - 1);
-	struct run run = object_run(o, page, low, low + p->cluster_pages);
+	uint64_t cluster = object_pages(o, p->cluster_pages), low = page & ~(cluster - 1);
+	struct run run = object_run(o, page, low, low + cluster);
 	uint64_t before = page - run.first;
 	unsigned char *buffer = p->buffer;
 	int rc;
 
 	rc = object_read(p, o, run, buffer);
 	if (!rc)
-		rc = object_copy(p, o, page, 1, buffer + (before << PAGER_PAGE_SHIFT), &p->stats.bytes_by_fault);
+		rc = object_copy(p, o, page, 1, buffer + (before << o->shift), &p->stats.bytes_by_fault);
 	if (rc)
 		return rc;
 	seen_note(p, f, false);
@@ -126,7 +126,7 @@ static int bring_in(struct pager *p, const struct fault *f, struct object *o, ui
 	p->stats.faults++;
 
 	/* no memory for the neighbours is no reason to serve this fault again */
-	rc = object_copy(p, o, page + 1, run.count - before - 1, buffer + ((before + 1) << PAGER_PAGE_SHIFT),
+	rc = object_copy(p, o, page + 1, run.count - before - 1, buffer + ((before + 1) << o->shift),
 			 &p->stats.bytes_by_fault);
 	if (!rc)
 		rc = object_copy(p, o, run.first, before, buffer, &p->stats.bytes_by_fault);
@@ -170,7 +170,7 @@ static int serve(struct pager *p, const struct fault *f)
 	}
 
 	o = p->objects[r.object];
-	page = (r.offset + (f->address - r.start)) >> PAGER_PAGE_SHIFT;
+	page = (r.offset + (f->address - r.start)) >> o->shift;
 	if (object_needs(o, page))
 		return bring_in(p, f, o, page, count);
 

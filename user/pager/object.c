@@ -24,9 +24,19 @@
 #define READ_TRIES	4
 #define FILL_TRIES	100
 
-static uint64_t to_pages(uint64_t bytes)
+static uint64_t page_bytes(const struct object *o)
 {
-	return (bytes >> PAGER_PAGE_SHIFT) + !!(bytes & ~PAGER_PAGE_MASK);
+	return 1ULL << o->shift;
+}
+
+static uint64_t to_pages(const struct object *o, uint64_t bytes)
+{
+	return (bytes >> o->shift) + !!(bytes & (page_bytes(o) - 1));
+}
+
+static unsigned char *own_page(const struct object *o, uint64_t page)
+{
+	return o->map + (page << o->shift);
 }
 
 static void sleep_ms(unsigned int ms)
@@ -61,7 +71,7 @@ static bool clear_needed(struct pager *p, struct object *o, uint64_t page)
 		return false;
 	o->needed[page / 64] &= ~(1ULL << (page % 64));
 	o->left--;
-	p->left--;
+	p->left -= page_bytes(o);
 	return true;
 }
 
@@ -78,37 +88,40 @@ uint64_t object_next_needed(const struct object *o, uint64_t page)
 	return o->needed_pages;
 }
 
-static const struct pager_extent *find_extent(const struct object *o, uint64_t offset)
+/* index of the first extent that ends beyond offset */
+static size_t next_extent(const struct object *o, uint64_t offset)
 {
 	size_t low = 0, high = o->n_extents;
 
 	while (low < high) {
 		size_t mid = low + (high - low) / 2;
-		const struct pager_extent *e = &o->extents[mid];
 
-		if (offset < e->offset)
-			high = mid;
-		else if (offset - e->offset >= e->length)
+		if (o->extents[mid].offset + o->extents[mid].length <= offset)
 			low = mid + 1;
 		else
-			return e;
+			high = mid;
 	}
-	return NULL;
+	return low;
 }
 
-/* the needed pages around page, which is needed itself, that lie in [low, high) and in the same extent */
+/*
+ * The needed pages around page, which is needed itself, that lie in [low, high) and in the same extent. Of huge pages
+ * it is always one: more would only make whoever waits wait longer.
+ */
 struct run object_run(const struct object *o, uint64_t page, uint64_t low, uint64_t high)
 {
-	const struct pager_extent *e = find_extent(o, page << PAGER_PAGE_SHIFT);
+	const struct pager_extent *e = &o->extents[next_extent(o, page << o->shift)];
 	uint64_t first = page, end = page + 1;
 	uint64_t e_first, e_end;
 
+	if (object_is_huge(o))
+		return (struct run){ .first = page, .count = 1 };
 	/* a needed bit without an extent cannot be: the bits are made from the extents */
-	if (!e)
+	if (e == o->extents + o->n_extents || e->offset > page << o->shift)
 		return (struct run){ .first = page, .count = 0 };
 
-	e_first = e->offset >> PAGER_PAGE_SHIFT;
-	e_end = (e->offset + e->length) >> PAGER_PAGE_SHIFT;
+	e_first = e->offset >> o->shift;
+	e_end = (e->offset + e->length) >> o->shift;
 	if (low < e_first)
 		low = e_first;
 	if (high > e_end)
@@ -120,17 +133,13 @@ struct run object_run(const struct object *o, uint64_t page, uint64_t low, uint6
 	return (struct run){ .first = first, .count = end - first };
 }
 
-/* run's bytes from the image; a short file is an error like any other: nobody shall see zeros instead */
-int object_read(struct pager *p, struct object *o, struct run run, void *buffer)
+/* bytes of one extent; a short file is an error like any other: nobody shall see zeros instead */
+static int read_extent(struct pager *p, struct object *o, const struct pager_extent *e, uint64_t offset, size_t length,
+		       void *buffer)
 {
-	uint64_t offset = run.first << PAGER_PAGE_SHIFT;
-	size_t length = run.count << PAGER_PAGE_SHIFT, done = 0;
-	const struct pager_extent *e = find_extent(o, offset);
 	unsigned int tries = 0;
+	size_t done = 0;
 	int err;
-
-	if (!e || !length || offset + length > e->offset + e->length)
-		return -EINVAL;
 
 	while (done < length) {
 		ssize_t n = pread(e->fd, (char *)buffer + done, length - done,
@@ -154,6 +163,43 @@ int object_read(struct pager *p, struct object *o, struct run run, void *buffer)
 	return 0;
 }
 
+/* run's bytes from the image; of a huge page the image may have only parts, the rest is zeros */
+int object_read(struct pager *p, struct object *o, struct run run, void *buffer)
+{
+	uint64_t offset = run.first << o->shift, end = offset + (run.count << o->shift);
+	size_t i = next_extent(o, offset);
+	int rc = 0;
+
+	if (!object_is_huge(o)) {
+		if (offset == end || i == o->n_extents || o->extents[i].offset > offset ||
+		    o->extents[i].offset + o->extents[i].length < end)
+			return -EINVAL;
+	} else {
+		memset(buffer, 0, end - offset);
+	}
+	for (; !rc && i < o->n_extents && o->extents[i].offset < end; i++) {
+		const struct pager_extent *e = &o->extents[i];
+		uint64_t from = e->offset > offset ? e->offset : offset;
+		uint64_t to = e->offset + e->length < end ? e->offset + e->length : end;
+
+		rc = read_extent(p, o, e, from, to - from, (char *)buffer + (from - offset));
+	}
+	return rc;
+}
+
+/* the image's bytes of pages [first, end) are not wanted any more */
+static void drop(struct pager *p, struct object *o, uint64_t first, uint64_t end)
+{
+	uint64_t page;
+
+	if (end > o->needed_pages)
+		end = o->needed_pages;
+	for (page = object_next_needed(o, first); page < end; page = object_next_needed(o, page + 1)) {
+		clear_needed(p, o, page);
+		p->stats.bytes_dropped += page_bytes(o);
+	}
+}
+
 /* pages beyond the object's present end are gone for good: truncated by somebody who knew what he did */
 static bool drop_truncated(struct pager *p, struct object *o, uint64_t page)
 {
@@ -162,11 +208,93 @@ static bool drop_truncated(struct pager *p, struct object *o, uint64_t page)
 
 	if (fstat(o->fd, &st))
 		return false;
-	pages = to_pages((uint64_t)st.st_size);
+	pages = to_pages(o, (uint64_t)st.st_size);
 	if (page < pages)
 		return false;
-	object_drop(p, o, pages, o->needed_pages);
+	drop(p, o, pages, o->needed_pages);
 	return true;
+}
+
+/* takes [start, end) out of the extents */
+static int cut_extents(struct object *o, uint64_t start, uint64_t end)
+{
+	size_t i = next_extent(o, start), last;
+	struct pager_extent *e = o->extents;
+
+	if (i < o->n_extents && e[i].offset < start && e[i].offset + e[i].length > end) {
+		e = realloc(e, (o->n_extents + 1) * sizeof(*e));
+		if (!e)
+			return -ENOMEM;
+		o->extents = e;
+		memmove(&e[i + 1], &e[i], (o->n_extents - i) * sizeof(*e));
+		o->n_extents++;
+	}
+	if (i < o->n_extents && e[i].offset < start) {
+		e[i].length = start - e[i].offset;
+		i++;
+	}
+	for (last = i; last < o->n_extents && e[last].offset + e[last].length <= end; last++)
+		;
+	memmove(&e[i], &e[last], (o->n_extents - last) * sizeof(*e));
+	o->n_extents -= last - i;
+	if (i < o->n_extents && e[i].offset < end) {
+		uint64_t cut = end - e[i].offset;
+
+		e[i].offset += cut;
+		e[i].file_offset += cut;
+		e[i].length -= cut;
+	}
+	return 0;
+}
+
+/*
+ * Somebody punches [offset, offset + length). Of a huge page that is touched only in part the kernel clears that part
+ * if the page is there; if it is still to come, it comes with that part as zeros.
+ */
+int object_punch(struct pager *p, struct object *o, uint64_t offset, uint64_t length)
+{
+	uint64_t end = offset + length, first = to_pages(o, offset), last = end >> o->shift;
+	int rc = 0;
+
+	if (offset < first << o->shift && object_needs(o, first - 1))
+		rc = cut_extents(o, offset, first << o->shift < end ? first << o->shift : end);
+	if (!rc && last >= first && last << o->shift < end && object_needs(o, last))
+		rc = cut_extents(o, last << o->shift, end);
+	if (!rc)
+		drop(p, o, first, last);
+	return rc;
+}
+
+/* whether a page of huge pages is there; asking neither makes one nor touches it */
+static int is_present(struct pager *p, struct object *o, uint64_t page)
+{
+	for (unsigned int again = 0; again < 100; again++) {
+		struct uffdio_continue probe = {
+			.range.start = (uintptr_t)own_page(o, page),
+			.range.len = page_bytes(o),
+			.mode = UFFDIO_CONTINUE_MODE_DONTWAKE,
+		};
+
+		if (!ioctl(p->uffd, UFFDIO_CONTINUE, &probe) || errno == EEXIST)
+			return 1;
+		if (errno == EFAULT)
+			return 0;
+		if (errno != EAGAIN && errno != EINTR && errno != ENOMEM)
+			return -errno;
+	}
+	return -EAGAIN;
+}
+
+/* newer kernels (7.3, not 6.12) answer EEXIST as well where there is no huge page to be had */
+static int true_error(struct pager *p, struct object *o, uint64_t page, int err)
+{
+	int present;
+
+	if (err != EEXIST || !object_is_huge(o))
+		return err;
+	present = is_present(p, o, page);
+	object_forget_ptes(o, page, 1);
+	return present < 0 ? -present : present ? EEXIST : ENOMEM;
 }
 
 /*
@@ -190,14 +318,14 @@ int object_copy(struct pager *p, struct object *o, uint64_t first, uint64_t coun
 		if (!n)
 			break;
 
-		copy.dst = (uintptr_t)(o->map + ((first + i) << PAGER_PAGE_SHIFT));
-		copy.src = (uintptr_t)source + (i << PAGER_PAGE_SHIFT);
-		copy.len = n << PAGER_PAGE_SHIFT;
+		copy.dst = (uintptr_t)own_page(o, first + i);
+		copy.src = (uintptr_t)source + (i << o->shift);
+		copy.len = n << o->shift;
 		err = ioctl(p->uffd, UFFDIO_COPY, &copy) ? errno : 0;
 
 		/* a copy that stops in the middle says so with EAGAIN; the reason comes with the next try */
 		if (copy.copy > 0 && (uint64_t)copy.copy <= copy.len) {
-			uint64_t got = (uint64_t)copy.copy >> PAGER_PAGE_SHIFT;
+			uint64_t got = (uint64_t)copy.copy >> o->shift;
 
 			for (uint64_t k = 0; k < got; k++)
 				clear_needed(p, o, first + i + k);
@@ -207,17 +335,17 @@ int object_copy(struct pager *p, struct object *o, uint64_t first, uint64_t coun
 			continue;
 		}
 
-		switch (err) {
+		switch (true_error(p, o, first + i, err)) {
 		case EEXIST:
 			/*
 			 * Only the pager fills registered mappings, so this page came past it: there is a mapping that
 			 * nobody watches, or somebody privileged used the object's own file. Whoever it was may have seen
 			 * zeros, and nobody knows which bytes are right now.
 			 */
-			p->stats.bytes_found += PAGER_PAGE;
+			p->stats.bytes_found += page_bytes(o);
 			if (p->running) {
 				pager_log(p, LOG_ERR, "%s: byte %llu was instantiated past the pager, perhaps with zeros",
-					  o->name, (unsigned long long)((first + i) << PAGER_PAGE_SHIFT));
+					  o->name, (unsigned long long)((first + i) << o->shift));
 				return -EEXIST;
 			}
 			clear_needed(p, o, first + i);
@@ -237,62 +365,96 @@ int object_copy(struct pager *p, struct object *o, uint64_t first, uint64_t coun
 			/* fall through */
 		default:
 			pager_log(p, LOG_ERR, "%s: UFFDIO_COPY at byte %llu: %s", o->name,
-				  (unsigned long long)((first + i) << PAGER_PAGE_SHIFT), strerror(err));
+				  (unsigned long long)((first + i) << o->shift), strerror(err));
 			return err ? -err : -EIO;
 		}
 	}
 	return 0;
 }
 
+static int register_map(struct pager *p, const struct object *o, void *map, uint64_t pages)
+{
+	struct uffdio_register reg = {
+		.range.start = (uintptr_t)map,
+		.range.len = pages << o->shift,
+		.mode = UFFDIO_REGISTER_MODE_MISSING,
+	};
+	uint64_t ioctls = 1ULL << _UFFDIO_COPY;
+
+	/* nobody touches this mapping, so there are no faults of either mode: it is what the kernel fills for */
+	if (object_is_huge(o)) {
+		reg.mode |= UFFDIO_REGISTER_MODE_MINOR;
+		ioctls |= 1ULL << _UFFDIO_CONTINUE;
+	} else {
+		ioctls |= 1ULL << _UFFDIO_ZEROPAGE;
+	}
+	if (ioctl(p->uffd, UFFDIO_REGISTER, &reg))
+		return -errno;
+	return (reg.ioctls & ioctls) == ioctls ? 0 : -EOPNOTSUPP;
+}
+
+/*
+ * Of huge pages the mapping reserves what is not reserved yet, and the reservation stays with the object: a page that
+ * the image has in it, and a hole that is left a hole, can be had when it is touched, as after an eager restore. CRIU
+ * has mapped the object in the same way before, so there is nothing left to reserve.
+ */
 static int map_object(struct pager *p, struct object *o)
 {
-	struct uffdio_register reg = { .mode = UFFDIO_REGISTER_MODE_MISSING };
+	int flags = MAP_SHARED | (object_is_huge(o) ? 0 : MAP_NORESERVE);
 	void *map;
 
 	if (!o->pages)
 		return 0;
-	map = mmap(NULL, o->pages << PAGER_PAGE_SHIFT, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, o->fd, 0);
+	map = mmap(NULL, o->pages << o->shift, PROT_READ | PROT_WRITE, flags, o->fd, 0);
 	if (map == MAP_FAILED)
 		return -errno;
 	o->map = map;
 	o->map_pages = o->pages;
 	/* a child of the pager, or its core dump, must not touch what only the pager itself could fill */
-	madvise(map, o->pages << PAGER_PAGE_SHIFT, MADV_DONTFORK);
-	madvise(map, o->pages << PAGER_PAGE_SHIFT, MADV_DONTDUMP);
-
-	reg.range.start = (uintptr_t)map;
-	reg.range.len = o->pages << PAGER_PAGE_SHIFT;
-	if (ioctl(p->uffd, UFFDIO_REGISTER, &reg))
-		return -errno;
-	if (!(reg.ioctls & 1ULL << _UFFDIO_COPY) || !(reg.ioctls & 1ULL << _UFFDIO_ZEROPAGE))
-		return -EOPNOTSUPP;
-	return 0;
+	madvise(map, o->pages << o->shift, MADV_DONTFORK);
+	madvise(map, o->pages << o->shift, MADV_DONTDUMP);
+	return register_map(p, o, map, o->pages);
 }
 
 /* the own mapping covers the object as it was; a process may have made the object longer and mapped the rest */
 static int grow_map(struct pager *p, struct object *o, uint64_t pages)
 {
-	struct uffdio_register reg = { .mode = UFFDIO_REGISTER_MODE_MISSING };
 	void *map;
+	int rc;
 
 	if (!o->map) {
 		o->pages = pages;
 		return map_object(p, o);
 	}
-	map = mremap(o->map, o->map_pages << PAGER_PAGE_SHIFT, pages << PAGER_PAGE_SHIFT, MREMAP_MAYMOVE);
+	map = mremap(o->map, o->map_pages << o->shift, pages << o->shift, MREMAP_MAYMOVE);
 	if (map == MAP_FAILED)
 		return errno == ENOMEM ? PAGER_LATER : -errno;
 	o->map = map;
 	o->map_pages = pages;
-	reg.range.start = (uintptr_t)map;
-	reg.range.len = pages << PAGER_PAGE_SHIFT;
-	if (ioctl(p->uffd, UFFDIO_REGISTER, &reg)) {
-		int err = errno;
+	rc = register_map(p, o, map, pages);
+	if (rc)
+		pager_log(p, LOG_ERR, "%s: UFFDIO_REGISTER after growing: %s", o->name, strerror(-rc));
+	return rc;
+}
 
-		pager_log(p, LOG_ERR, "%s: UFFDIO_REGISTER after growing: %s", o->name, strerror(err));
-		return -err;
-	}
-	return 0;
+/* zeros that nobody has mapped before: 0, or what was wrong. Huge pages have to be copied. */
+static int try_zero(struct pager *p, struct object *o, uint64_t page)
+{
+	struct uffdio_zeropage zero = {
+		.range.start = (uintptr_t)own_page(o, page),
+		.range.len = PAGER_PAGE,
+		.mode = UFFDIO_ZEROPAGE_MODE_DONTWAKE,
+	};
+	struct uffdio_copy copy = {
+		.dst = (uintptr_t)own_page(o, page),
+		.src = (uintptr_t)p->zeros,
+		.len = page_bytes(o),
+		.mode = UFFDIO_COPY_MODE_DONTWAKE,
+	};
+
+	if (!object_is_huge(o))
+		return ioctl(p->uffd, UFFDIO_ZEROPAGE, &zero) ? errno : 0;
+	return ioctl(p->uffd, UFFDIO_COPY, &copy) ? true_error(p, o, page, errno) : 0;
 }
 
 /* makes page, which the image does not have (any more), a page of zeros; *done: it was not there before */
@@ -304,19 +466,17 @@ int object_zero(struct pager *p, struct object *o, uint64_t page, bool *done)
 
 	*done = false;
 	if (page >= o->map_pages) {
-		if (fstat(o->fd, &st) || page >= to_pages((uint64_t)st.st_size))
+		if (fstat(o->fd, &st) || page >= to_pages(o, (uint64_t)st.st_size))
 			return 0;	/* beyond the end: the thread gets its SIGBUS when it is woken */
-		rc = grow_map(p, o, to_pages((uint64_t)st.st_size));
+		/* a mapping of huge pages cannot grow, so none that is watched leads here: the table is wrong */
+		if (object_is_huge(o))
+			return 0;
+		rc = grow_map(p, o, to_pages(o, (uint64_t)st.st_size));
 		if (rc)
 			return rc;
 	}
 	for (;;) {
-		struct uffdio_zeropage zero = {
-			.range.start = (uintptr_t)(o->map + (page << PAGER_PAGE_SHIFT)),
-			.range.len = PAGER_PAGE,
-			.mode = UFFDIO_ZEROPAGE_MODE_DONTWAKE,
-		};
-		int err = ioctl(p->uffd, UFFDIO_ZEROPAGE, &zero) ? errno : 0;
+		int err = try_zero(p, o, page);
 
 		switch (err) {
 		case 0:
@@ -331,7 +491,12 @@ int object_zero(struct pager *p, struct object *o, uint64_t page, bool *done)
 			break;
 		case ENOMEM:
 		case ENOSPC:
-			return PAGER_LATER;
+			/*
+			 * No huge page, and none reserved, for this one was punched. Without us the thread would get
+			 * SIGBUS. It tries again until there is a page or we have gone; to wait for it here would keep
+			 * pages from coming in that can.
+			 */
+			return object_is_huge(o) ? 0 : PAGER_LATER;
 		case EFAULT:
 			if (drop_truncated(p, o, page))
 				return 0;
@@ -339,24 +504,23 @@ int object_zero(struct pager *p, struct object *o, uint64_t page, bool *done)
 				break;
 			/* fall through */
 		default:
-			pager_log(p, LOG_ERR, "%s: UFFDIO_ZEROPAGE at byte %llu: %s", o->name,
-				  (unsigned long long)(page << PAGER_PAGE_SHIFT), strerror(err));
+			pager_log(p, LOG_ERR, "%s: page of zeros at byte %llu: %s", o->name,
+				  (unsigned long long)(page << o->shift), strerror(err));
 			return -err;
 		}
 	}
 }
 
-/* the image's bytes of [first, end) are not wanted any more */
-void object_drop(struct pager *p, struct object *o, uint64_t first, uint64_t end)
+/*
+ * CRIU's dump makes huge pages of zeros of the holes in an object with huge pages, and nothing in the image tells them
+ * from others. All pages of zeros are left out again until somebody touches them; their huge pages stay reserved.
+ */
+bool object_leave_hole(struct pager *p, struct object *o, uint64_t page, const void *bytes)
 {
-	uint64_t page;
-
-	if (end > o->needed_pages)
-		end = o->needed_pages;
-	for (page = object_next_needed(o, first); page < end; page = object_next_needed(o, page + 1)) {
-		clear_needed(p, o, page);
-		p->stats.bytes_dropped += PAGER_PAGE;
-	}
+	if (!object_is_huge(o) || memcmp(bytes, p->zeros, page_bytes(o)) || !clear_needed(p, o, page))
+		return false;
+	p->stats.bytes_holes += page_bytes(o);
+	return true;
 }
 
 /*
@@ -366,24 +530,15 @@ void object_drop(struct pager *p, struct object *o, uint64_t first, uint64_t end
 void object_forget_ptes(struct object *o, uint64_t first, uint64_t count)
 {
 	if (first < o->map_pages && count <= o->map_pages - first)
-		madvise(o->map + (first << PAGER_PAGE_SHIFT), count << PAGER_PAGE_SHIFT, MADV_DONTNEED);
+		madvise(own_page(o, first), count << o->shift, MADV_DONTNEED);
 }
 
 static void advise(struct object *o, uint64_t first, uint64_t end, int advice)
 {
-	uint64_t start_byte = first << PAGER_PAGE_SHIFT, end_byte = end << PAGER_PAGE_SHIFT;
-	size_t low = 0, high = o->n_extents;
+	uint64_t start_byte = first << o->shift, end_byte = end << o->shift;
 
-	while (low < high) {
-		size_t mid = low + (high - low) / 2;
-
-		if (o->extents[mid].offset + o->extents[mid].length <= start_byte)
-			low = mid + 1;
-		else
-			high = mid;
-	}
-	for (; low < o->n_extents && o->extents[low].offset < end_byte; low++) {
-		const struct pager_extent *e = &o->extents[low];
+	for (size_t i = next_extent(o, start_byte); i < o->n_extents && o->extents[i].offset < end_byte; i++) {
+		const struct pager_extent *e = &o->extents[i];
 		uint64_t from = e->offset > start_byte ? e->offset : start_byte;
 		uint64_t to = e->offset + e->length < end_byte ? e->offset + e->length : end_byte;
 
@@ -403,7 +558,7 @@ void object_release_cache(struct object *o, uint64_t end)
 /* has the disk at work on what comes next while the pager copies what it has */
 void object_read_ahead(struct object *o, uint64_t page)
 {
-	const uint64_t window = 512;
+	const uint64_t window = object_is_huge(o) ? 2 : 512;
 
 	if (o->ahead < page)
 		o->ahead = page;
@@ -438,7 +593,7 @@ static int fill(struct pager *p, struct object *o)
 	unsigned int tries = 0;
 
 	while (o->left) {
-		int rc = fill_step(p, o, &page, p->buffer_size >> PAGER_PAGE_SHIFT, &bytes);
+		int rc = fill_step(p, o, &page, p->buffer_size >> o->shift, &bytes);
 
 		if (rc < 0)
 			return rc;
@@ -475,7 +630,7 @@ static int write_all(int fd, const void *buffer, size_t length, uint64_t offset)
 static int write_tail(struct object *o, uint64_t page, const void *buffer)
 {
 	void *map = mmap(NULL, PAGER_PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, o->fd,
-			 (off_t)(page << PAGER_PAGE_SHIFT));
+			 (off_t)(page << o->shift));
 
 	if (map == MAP_FAILED)
 		return -errno;
@@ -491,9 +646,9 @@ static int overwrite(struct pager *p, struct object *o, uint64_t first, uint64_t
 	int rc;
 
 	for (page = object_next_needed(o, first); page < end; page = object_next_needed(o, page)) {
-		uint64_t max = page + (p->buffer_size >> PAGER_PAGE_SHIFT);
+		uint64_t max = page + (p->buffer_size >> o->shift);
 		struct run run = object_run(o, page, page, max < end ? max : end);
-		uint64_t offset = run.first << PAGER_PAGE_SHIFT, length = run.count << PAGER_PAGE_SHIFT;
+		uint64_t offset = run.first << o->shift, length = run.count << o->shift;
 
 		rc = object_read(p, o, run, p->buffer);
 		if (rc)
@@ -533,7 +688,7 @@ static int overwrite_data(struct pager *p, struct object *o)
 		if (hole <= data)
 			return hole < 0 ? -errno : -EIO;
 		first = (uint64_t)data >> PAGER_PAGE_SHIFT;
-		end = to_pages((uint64_t)hole);
+		end = to_pages(o, (uint64_t)hole);
 		blocks += (end - first) << (PAGER_PAGE_SHIFT - 9);
 		/* a huge page may reach beyond the end of the object */
 		if (hole >= st.st_size)
@@ -553,6 +708,63 @@ static int overwrite_data(struct pager *p, struct object *o)
 	return 0;
 }
 
+/* the same for huge pages, of whose file nobody can ask what it holds, nor write() to it */
+static int overwrite_huge(struct pager *p, struct object *o)
+{
+	uint64_t page;
+
+	for (page = object_next_needed(o, 0); page < o->needed_pages; page = object_next_needed(o, page + 1)) {
+		struct run run = { .first = page, .count = 1 };
+		int rc = is_present(p, o, page);
+
+		if (rc > 0) {
+			rc = object_read(p, o, run, p->buffer);
+			if (!rc) {
+				/* asking has mapped it */
+				memcpy(own_page(o, page), p->buffer, page_bytes(o));
+				clear_needed(p, o, page);
+			}
+			object_forget_ptes(o, page, 1);
+		}
+		if (rc)
+			return rc;
+	}
+	return 0;
+}
+
+/*
+ * Room for a huge page on its way, and one of zeros. All in memory now: where UFFDIO_COPY has to wait for its source,
+ * it takes a second huge page meanwhile, which may not be to be had.
+ */
+static int prepare_huge(struct pager *p, const struct object *o)
+{
+	const size_t size = page_bytes(o);
+	void *map;
+
+	if (p->buffer_size < size) {
+		map = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+		if (map == MAP_FAILED)
+			return -errno;
+		munmap(p->buffer, p->buffer_size);
+		p->buffer = map;
+		p->buffer_size = size;
+	}
+	if (!p->zeros) {
+		map = mmap(NULL, size, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+		if (map == MAP_FAILED)
+			return -errno;
+		p->zeros = map;
+	}
+	return 0;
+}
+
+static void count_needed(struct pager *p, struct object *o)
+{
+	for (uint64_t i = 0; i <= o->needed_pages / 64; i++)
+		o->left += (uint64_t)__builtin_popcountll(o->needed[i]);
+	p->left += o->left << o->shift;
+}
+
 /* checks extents against the object and their files, copies them with neighbours joined, and sets the bits */
 static int load_extents(struct pager *p, struct object *o, const struct pager_extent *extents, size_t n)
 {
@@ -567,8 +779,7 @@ static int load_extents(struct pager *p, struct object *o, const struct pager_ex
 		struct pager_extent *last = o->n_extents ? &o->extents[o->n_extents - 1] : NULL;
 
 		if (!e->length || (e->offset | e->length) & ~PAGER_PAGE_MASK || e->offset < end ||
-		    e->offset >> PAGER_PAGE_SHIFT >= o->pages ||
-		    e->length >> PAGER_PAGE_SHIFT > o->pages - (e->offset >> PAGER_PAGE_SHIFT)) {
+		    e->offset >= o->pages << o->shift || e->length > (o->pages << o->shift) - e->offset) {
 			pager_log(p, LOG_ERR, "%s: extent %zu is out of order, not aligned or beyond the object's end",
 				  o->name, i);
 			return -EINVAL;
@@ -588,17 +799,16 @@ static int load_extents(struct pager *p, struct object *o, const struct pager_ex
 			o->extents[o->n_extents++] = *e;
 	}
 
-	o->needed_pages = end >> PAGER_PAGE_SHIFT;
+	o->needed_pages = to_pages(o, end);
 	o->needed = calloc(o->needed_pages / 64 + 1, sizeof(*o->needed));
 	if (!o->needed)
 		return -ENOMEM;
 	for (size_t i = 0; i < o->n_extents; i++) {
 		const struct pager_extent *e = &o->extents[i];
 
-		set_needed(o, e->offset >> PAGER_PAGE_SHIFT, (e->offset + e->length) >> PAGER_PAGE_SHIFT);
-		o->left += e->length >> PAGER_PAGE_SHIFT;
+		set_needed(o, e->offset >> o->shift, to_pages(o, e->offset + e->length));
 	}
-	p->left += o->left;
+	count_needed(p, o);
 	return 0;
 }
 
@@ -628,11 +838,15 @@ static int check_object(struct pager *p, struct object *o, uint64_t size)
 
 	if (fstat(o->fd, &st) || fstatfs(o->fd, &fs))
 		return -errno;
-	if (!S_ISREG(st.st_mode) || fs.f_type != TMPFS_MAGIC) {
-		pager_log(p, LOG_ERR, "%s: not a shmem object", o->name);
+	if (S_ISREG(st.st_mode) && fs.f_type == TMPFS_MAGIC) {
+		o->shift = PAGER_PAGE_SHIFT;
+	} else if (S_ISREG(st.st_mode) && fs.f_type == HUGETLBFS_MAGIC && fs.f_bsize == 1L << PAGER_HUGE_SHIFT) {
+		o->shift = PAGER_HUGE_SHIFT;
+	} else {
+		pager_log(p, LOG_ERR, "%s: not a shmem object, nor one with huge pages of 2 MiB", o->name);
 		return -EOPNOTSUPP;
 	}
-	if (size > INT64_MAX || to_pages((uint64_t)st.st_size) < to_pages(size)) {
+	if (size > INT64_MAX || to_pages(o, (uint64_t)st.st_size) < to_pages(o, size)) {
 		pager_log(p, LOG_ERR, "%s: has %lld bytes, %llu are to be restored", o->name, (long long)st.st_size,
 			  (unsigned long long)size);
 		return -EINVAL;
@@ -643,10 +857,10 @@ static int check_object(struct pager *p, struct object *o, uint64_t size)
 void object_free(struct pager *p, struct object *o)
 {
 	if (o->map)
-		munmap(o->map, o->map_pages << PAGER_PAGE_SHIFT);
+		munmap(o->map, o->map_pages << o->shift);
 	if (o->fd >= 0)
 		close(o->fd);
-	p->left -= o->left;
+	p->left -= o->left << o->shift;
 	free(o->needed);
 	free(o->extents);
 	free(o->name);
@@ -668,7 +882,6 @@ int pager_add_object(struct pager *p, const char *name, int fd, uint64_t size,
 	if (!o)
 		return -ENOMEM;
 	o->fd = -1;
-	o->pages = to_pages(size);
 	o->name = strdup(name ? name : "");
 	rc = o->name ? 0 : -ENOMEM;
 	if (!rc) {
@@ -677,12 +890,16 @@ int pager_add_object(struct pager *p, const char *name, int fd, uint64_t size,
 	}
 	if (!rc)
 		rc = check_object(p, o, size);
-	if (!rc)
+	if (!rc) {
+		o->pages = to_pages(o, size);
 		rc = load_extents(p, o, extents, n_extents);
+	}
+	if (!rc && object_is_huge(o))
+		rc = prepare_huge(p, o);
 	if (!rc)
 		rc = map_object(p, o);
 	if (!rc)
-		rc = overwrite_data(p, o);
+		rc = object_is_huge(o) ? overwrite_huge(p, o) : overwrite_data(p, o);
 	if (position >= 0)
 		lseek(fd, position, SEEK_SET);
 	if (rc) {

@@ -13,6 +13,7 @@
 #define PAGER_PAGE		4096ULL
 #define PAGER_PAGE_SHIFT	12
 #define PAGER_PAGE_MASK		(~(PAGER_PAGE - 1))
+#define PAGER_HUGE_SHIFT	21	/* the only huge pages of hugetlbfs that the pager fills */
 
 /* no memory just now (the cgroup may be at its limit): nothing is lost, try again after reading events */
 #define PAGER_LATER		1
@@ -21,16 +22,20 @@
 #define PAGER_BATCH		64	/* messages per read, descriptors per epoll_wait */
 #define PAGER_SEEN		256	/* threads whose repeated faults are counted; power of two */
 #define PAGER_DELAYED		64
+#define PAGER_EARLY		32	/* forks told before their events */
+#define PAGER_NEVER		UINT64_MAX
 
+/* a page of an object is what comes in at once: 4 KiB, or a huge page of hugetlbfs */
 struct object {
 	char *name;
 	int fd;
+	unsigned int shift;		/* of its pages; all page numbers and counts below are in these */
 	uint64_t pages;			/* of the object when it was added */
 	unsigned char *map;		/* never touched: only an address for UFFDIO_COPY */
 	uint64_t map_pages;
 	struct pager_extent *extents;
 	size_t n_extents;
-	uint64_t *needed;		/* one bit a page: the image has it and it is not in yet */
+	uint64_t *needed;		/* one bit a page: the image has some of it and it is not in yet */
 	uint64_t needed_pages;		/* the bitmap ends here: beyond lies no extent */
 	uint64_t left;			/* bits set in needed */
 	uint64_t cursor;		/* the background transfer goes on here */
@@ -48,7 +53,13 @@ struct space {
 	uint64_t remap_from, remap_to, remap_length;
 	uint64_t born_us, moved_us;	/* when it appeared; when it last reported a remap or unmap */
 	int uffd;
-	char *name;
+	struct pager_process process;	/* uses it; pid 0: not known yet */
+	bool told;			/* that it leaves will be told */
+	bool left;			/* and has been */
+	bool unsure;			/* or may have been, but was lost */
+	uint64_t look_us, look_step_us;	/* when to look whether it lives, and the time between two looks */
+	uint64_t id;			/* of a forked child's userfaultfd; 0: not known */
+	char name[48];			/* for the log: PID#NUMBER (NAME) */
 	struct pager_range *ranges;	/* sorted by start, not overlapping */
 	size_t n_ranges, max_ranges;
 };
@@ -73,6 +84,12 @@ struct delayed_wake {
 	uint64_t due_us;
 };
 
+/* a fork that was told before its event */
+struct early {
+	uint64_t id, told_us;
+	struct pager_process process;
+};
+
 struct watch {
 	int fd;
 	void (*fn)(void *data, int fd);
@@ -90,11 +107,12 @@ struct pager {
 	int epoll;
 	unsigned char *buffer;		/* image bytes on their way */
 	size_t buffer_size;
+	unsigned char *zeros;		/* a huge page of them, once there is an object with such pages */
 
 	struct object **objects;
 	unsigned int n_objects;
 	unsigned int current;		/* object of the background transfer */
-	uint64_t left;			/* pages needed in all objects */
+	uint64_t left;			/* bytes of the pages needed in all objects */
 
 	struct space **spaces;		/* sorted by number; dead ones leave at the end of the round */
 	unsigned int n_spaces, max_spaces;
@@ -108,6 +126,11 @@ struct pager {
 	struct delayed_wake delayed[PAGER_DELAYED];
 	unsigned int n_delayed;
 
+	bool told;			/* exec and exit */
+	struct early early[PAGER_EARLY];
+	unsigned int next_early;
+	unsigned int next_look;		/* index of the space to be looked at first */
+
 	struct watch watches[PAGER_MAX_WATCH];
 	unsigned int n_watches;
 
@@ -117,7 +140,7 @@ struct pager {
 	bool starved_logged, later_logged;
 	uint64_t later_us;		/* no fill before this time */
 	uint64_t later_step_us;
-	uint64_t begin_us, fault_us, check_us, fork_us;
+	uint64_t begin_us, fault_us, watch_us, check_us, fork_us;
 	uint64_t step_pages;		/* size of the next background step */
 	struct pager_stats stats;
 };
@@ -128,11 +151,22 @@ void pager_log(struct pager *p, int level, const char *fmt, ...) __attribute__((
 
 /* object.c */
 
-/* pages [first, first + count) of an object, in one extent, all needed */
+/* pages [first, first + count) of an object, all needed; in one extent, or a single huge page */
 struct run {
 	uint64_t first;
 	uint64_t count;
 };
+
+static inline bool object_is_huge(const struct object *o)
+{
+	return o->shift != PAGER_PAGE_SHIFT;
+}
+
+/* so many 4 KiB pages as pages of the object, but at least one */
+static inline uint64_t object_pages(const struct object *o, uint64_t small)
+{
+	return small >> (o->shift - PAGER_PAGE_SHIFT) ?: 1;
+}
 
 void object_free(struct pager *p, struct object *o);
 bool object_needs(const struct object *o, uint64_t page);
@@ -141,14 +175,16 @@ struct run object_run(const struct object *o, uint64_t page, uint64_t low, uint6
 int object_read(struct pager *p, struct object *o, struct run run, void *buffer);
 int object_copy(struct pager *p, struct object *o, uint64_t first, uint64_t count, const void *source, uint64_t *bytes);
 int object_zero(struct pager *p, struct object *o, uint64_t page, bool *done);
-void object_drop(struct pager *p, struct object *o, uint64_t first, uint64_t end);
+int object_punch(struct pager *p, struct object *o, uint64_t offset, uint64_t length);
+bool object_leave_hole(struct pager *p, struct object *o, uint64_t page, const void *bytes);
 void object_forget_ptes(struct object *o, uint64_t first, uint64_t count);
 void object_release_cache(struct object *o, uint64_t end);
 void object_read_ahead(struct object *o, uint64_t page);
 
 /* space.c */
-struct space *space_new(struct pager *p, const char *name, int uffd);
-struct space *space_get(struct pager *p, unsigned int number);
+struct space *space_new(struct pager *p, const struct pager_process *process, int uffd);
+void space_name(struct space *s, const struct pager_process *process);
+struct space *space_get(const struct pager *p, unsigned int number);
 void space_close(struct pager *p, struct space *s);
 void space_free(struct space *s);
 const struct pager_range *space_find(const struct space *s, uint64_t address);
@@ -159,6 +195,12 @@ void space_move(struct space *s, uint64_t from, uint64_t to, uint64_t length, bo
 int space_copy_table(struct space *child, const struct space *parent);
 void space_wake(struct space *s, uint64_t address);
 bool space_alive(struct pager *p, struct space *s);
+
+/* told.c */
+void told_new(struct pager *p, struct space *s);
+void told_event(struct pager *p, struct space *child);
+void told_hurry(struct pager *p);
+void told_check(struct pager *p, uint64_t now);
 
 /* event.c */
 int event_drain(struct pager *p, struct space *s);

@@ -23,9 +23,6 @@
 #define DEFAULT_CHUNK		(1ULL << 20)
 #define MAX_TRANSFER		(64ULL << 20)
 
-#define CHECK_US		250000	/* are the spaces still there */
-#define CHECK_MANY_US		1000000
-#define MANY_SPACES		100
 #define LATER_FIRST_US		1000
 #define LATER_MAX_US		100000
 #define STARVED_MS		2
@@ -36,7 +33,7 @@
 #define QUIET_US		20000
 #define QUIET_PAGES		16
 #define SLICE_PAGES		16	/* copied between two looks at who waits */
-#define RELEASE_PAGES		256
+#define RELEASE_BYTES		(1ULL << 20)
 
 uint64_t pager_now_us(void)
 {
@@ -80,16 +77,16 @@ static int open_userfaultfd(void)
 	return fd;
 }
 
-static int open_own(void)
+static int open_own(__u64 features)
 {
-	/* no features asked for: the answer tells all that the kernel has, those that the spaces need among them */
+	/* no features asked for: the answer tells all that the kernel has */
 	struct uffdio_api api = { .api = UFFD_API };
 	int fd = open_userfaultfd(), err;
 
 	if (fd < 0)
 		return -1;
 	err = ioctl(fd, UFFDIO_API, &api) ? errno : 0;
-	if (!err && (api.features & PAGER_SPACE_FEATURES) != PAGER_SPACE_FEATURES)
+	if (!err && (api.features & features) != features)
 		err = EOPNOTSUPP;
 	if (err) {
 		close(fd);
@@ -97,6 +94,15 @@ static int open_own(void)
 		return -1;
 	}
 	return fd;
+}
+
+bool pager_has_huge_pages(void)
+{
+	int fd = open_own(PAGER_HUGE_FEATURES);
+
+	if (fd >= 0)
+		close(fd);
+	return fd >= 0;
 }
 
 /* every watched address space is a descriptor, every fork one more */
@@ -148,7 +154,7 @@ struct pager *pager_new(const struct pager_config *config)
 		goto fail;
 
 	raise_descriptor_limit();
-	p->uffd = open_own();
+	p->uffd = open_own(PAGER_SPACE_FEATURES);
 	if (p->uffd < 0)
 		goto fail;
 	p->epoll = epoll_create1(EPOLL_CLOEXEC);
@@ -182,6 +188,8 @@ void pager_free(struct pager *p)
 	free(p->faults);
 	if (p->buffer != MAP_FAILED)
 		munmap(p->buffer, p->buffer_size);
+	if (p->zeros)
+		munmap(p->zeros, 1UL << PAGER_HUGE_SHIFT);
 	if (p->epoll >= 0)
 		close(p->epoll);
 	if (p->uffd >= 0)
@@ -212,7 +220,7 @@ void pager_stop(struct pager *p)
 void pager_get_stats(const struct pager *p, struct pager_stats *stats)
 {
 	*stats = p->stats;
-	stats->bytes_left = p->left << PAGER_PAGE_SHIFT;
+	stats->bytes_left = p->left;
 	if (!p->begin_us)
 		stats->bytes_total = stats->bytes_left;
 	else
@@ -260,14 +268,6 @@ static void forget_dead_faults(struct pager *p)
 	p->n_faults = kept;
 }
 
-static void check_spaces(struct pager *p, uint64_t now)
-{
-	p->check_us = now + (p->living > MANY_SPACES ? CHECK_MANY_US : CHECK_US);
-	for (unsigned int i = 0; i < p->n_spaces; i++)
-		if (!p->spaces[i]->dead && !space_alive(p, p->spaces[i]))
-			space_close(p, p->spaces[i]);
-}
-
 /* somebody waits: a background step ends early */
 static bool is_ready(struct pager *p)
 {
@@ -278,11 +278,11 @@ static bool is_ready(struct pager *p)
 
 static uint64_t step_size(struct pager *p)
 {
-	uint64_t since = pager_now_us() - p->fault_us;
+	uint64_t now = pager_now_us(), since = now - p->fault_us;
 
 	if (p->fault_us && since < BUSY_US)
 		p->step_pages = BUSY_PAGES;
-	else if (p->fault_us && since < QUIET_US)
+	else if ((p->fault_us && since < QUIET_US) || (p->watch_us && now - p->watch_us < QUIET_US))
 		p->step_pages = QUIET_PAGES;
 	else
 		p->step_pages *= 2;
@@ -297,10 +297,9 @@ static uint64_t step_size(struct pager *p)
  */
 static int background(struct pager *p)
 {
-	uint64_t max = step_size(p), done = 0;
+	uint64_t max, page, done = 0;
 	struct object *o = p->objects[p->current];
 	struct run run;
-	uint64_t page;
 	int rc;
 
 	while (!o->left) {
@@ -312,14 +311,17 @@ static int background(struct pager *p)
 	if (page >= o->needed_pages)
 		page = object_next_needed(o, 0);
 
+	max = object_pages(o, step_size(p));
 	run = object_run(o, page, page, page + max);
 	if (run.count > QUIET_PAGES || run.count == max)
 		object_read_ahead(o, page);
 	rc = object_read(p, o, run, p->buffer);
+	if (!rc && object_leave_hole(p, o, page, p->buffer))
+		done = run.count;
 	while (!rc && done < run.count) {
 		uint64_t n = run.count - done < SLICE_PAGES ? run.count - done : SLICE_PAGES;
 
-		rc = object_copy(p, o, run.first + done, n, p->buffer + (done << PAGER_PAGE_SHIFT),
+		rc = object_copy(p, o, run.first + done, n, p->buffer + (done << o->shift),
 				 &p->stats.bytes_background);
 		if (!rc) {
 			done += n;
@@ -329,7 +331,7 @@ static int background(struct pager *p)
 	}
 	object_forget_ptes(o, run.first, done ? done : 1);
 	o->cursor = run.first + done;
-	if (o->cursor >= o->released + RELEASE_PAGES)
+	if (o->cursor >= o->released + (RELEASE_BYTES >> o->shift))
 		object_release_cache(o, o->cursor);
 	return rc;
 }
@@ -412,7 +414,7 @@ static int round_trip(struct pager *p)
 		/* the event that could not be read keeps its descriptor ready; dead spaces may have the room it needs */
 		nanosleep(&pause, NULL);
 		p->starved = false;
-		p->check_us = 0;
+		told_hurry(p);
 	}
 	for (int i = 0; i < n; i++) {
 		struct watch *w = as_watch(p, events[i].data.ptr);
@@ -420,6 +422,7 @@ static int round_trip(struct pager *p)
 
 		if (w) {
 			w->fn(w->data, w->fd);
+			p->watch_us = pager_now_us();
 		} else {
 			rc = event_drain(p, s);
 			if (rc)
@@ -431,7 +434,7 @@ static int round_trip(struct pager *p)
 
 	now = pager_now_us();
 	if (now >= p->check_us)
-		check_spaces(p, now);
+		told_check(p, now);
 	fault_wake_delayed(p, now);
 	rc = 0;
 	if (p->later_us <= now && p->n_faults) {
@@ -461,10 +464,10 @@ int pager_run(struct pager *p)
 	p->running = true;
 	if (!p->begin_us) {
 		p->begin_us = pager_now_us();
-		p->stats.bytes_total = p->left << PAGER_PAGE_SHIFT;
+		p->stats.bytes_total = p->left;
 	}
 	p->step_pages = QUIET_PAGES;
-	p->check_us = pager_now_us() + CHECK_US;
+	p->check_us = pager_now_us();
 	while (!rc) {
 		if (p->stop) {
 			rc = -EINTR;

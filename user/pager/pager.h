@@ -5,13 +5,16 @@
  * It takes userfaultfds and tables (range of an address space -> object, extent of an object -> file) from whoever
  * has them and knows nothing of netlink or CRIU.
  *
- * Words: an object is one shmem inode; a space is one address space with its userfaultfd; a range is one mapping of
- * an object in a space. All offsets and lengths are bytes and multiples of the page size (4096), except an object's
- * size, which may end inside its last page.
+ * Words: an object is one inode of shmem or, with huge pages of 2 MiB, of hugetlbfs; a space is one address space
+ * with its userfaultfd; a range is one mapping of an object in a space, shared or private. All offsets and lengths
+ * are bytes and multiples of 4096, those of ranges multiples of the object's page size; an object's size may end
+ * inside its last page.
  *
  * How a page gets in: the pager maps each object itself, with a userfaultfd of its own on that mapping, and fills by
  * UFFDIO_COPY there. Nothing the watched processes do to their mappings (fork, mremap, munmap, exit) can disturb
- * that. Whoever waits is then woken by UFFDIO_WAKE on the userfaultfd that faulted.
+ * that. Whoever waits is then woken by UFFDIO_WAKE on the userfaultfd that faulted. So a private mapping is never
+ * filled itself, which would take it away from its object: whoever waits there finds the object's page, and may copy
+ * it.
  *
  * Single threaded, not reentrant; no function may be called from a signal handler. Errors are negative errno values.
  */
@@ -42,6 +45,13 @@ struct pager_range {
 	unsigned int object;
 };
 
+/* a process; no two have the same pid and start time */
+struct pager_process {
+	pid_t pid;		/* 0: not known */
+	uint64_t start_time;	/* in any unit, if only it is always the same one */
+	char name[16];		/* of its program, for the log; may be empty */
+};
+
 /* what the pager's owner is asked; data is pager_config.data. All are called from within pager_run(). */
 struct pager_ops {
 	/*
@@ -63,12 +73,21 @@ struct pager_ops {
 		      uint64_t *offset);
 	/* a process of space parent forked; child is the number of the new space. May be NULL. */
 	void (*forked)(void *data, unsigned int parent, unsigned int child);
+	/* The id by which pager_told_fork() will name a child's userfaultfd. 0 or a negative errno. May be NULL. */
+	int (*uffd_id)(void *data, int uffd, uint64_t *id);
 	/*
-	 * Is the address space still there? 1, 0, or negative: cannot say. Asked for every space a few times a second.
-	 * May be NULL: then, as for "cannot say", the pager probes with an ioctl that takes the mmap_lock of the watched
-	 * process. An owner with a gate must have a better way, because a caller of mmap() may hold that lock while it
-	 * waits for bytes that the pager is to bring: pread() of 1 byte from an open /proc/PID/pagemap fails with EINVAL
-	 * while the address space lives, gives 0 bytes afterwards, and takes no lock.
+	 * A process that uses the address space behind uffd: 1; 0: there is none now; negative: cannot say. *process is the
+	 * one that was the answer before, if any (pid 0: none), and is to be it again as long as that is true. Asked where
+	 * nobody has told, or not in full. May be NULL.
+	 */
+	int (*user)(void *data, int uffd, struct pager_process *process);
+	/*
+	 * Is the address space still there? 1, 0, or negative: cannot say. Asked a few times a second for every space whose
+	 * end nobody tells (pager_told_begin()), and when it is told. May be NULL: then, as for "cannot say", the pager
+	 * probes with an ioctl that takes the mmap_lock of the watched process. An owner with a gate must have a better way,
+	 * because a caller of mmap() may hold that lock while it waits for bytes that the pager is to bring: pread() of 1
+	 * byte from an open /proc/PID/pagemap fails with EINVAL while the address space lives, gives 0 bytes afterwards,
+	 * and takes no lock.
 	 */
 	int (*alive)(void *data, unsigned int space);
 	/*
@@ -93,6 +112,7 @@ struct pager_stats {
 	uint64_t bytes_total;		/* image bytes of all objects when pager_run() began */
 	uint64_t bytes_left;		/* of these not yet in */
 	uint64_t bytes_dropped;		/* of these punched by MADV_REMOVE before they were in: never filled */
+	uint64_t bytes_holes;		/* of these huge pages of zeros that nobody touched: left holes */
 	uint64_t bytes_found;		/* of these instantiated by somebody else, past the pager, which ends it: -EEXIST */
 	uint64_t bytes_by_fault;	/* brought in by a fault (the whole cluster) */
 	uint64_t bytes_background;	/* brought in by the background transfer */
@@ -104,6 +124,9 @@ struct pager_stats {
 	uint64_t elapsed_us;		/* since pager_run() began */
 };
 
+/* whether this kernel's userfaultfd can do what objects with huge pages need */
+bool pager_has_huge_pages(void);
+
 /* NULL with errno set (ENOMEM; EPERM, ENOSYS: no userfaultfd for the pager's own mappings) */
 struct pager *pager_new(const struct pager_config *config);
 
@@ -112,7 +135,8 @@ void pager_free(struct pager *p);
 
 /*
  * An object of size bytes whose content is described by extents (copied; sorted by offset, not overlapping; what no
- * extent covers is a hole). fd: the object, opened O_RDWR; the pager keeps a duplicate. name: for the log, copied.
+ * extent covers is a hole, or zeros in a huge page of which an extent covers another part). fd: the object, opened
+ * O_RDWR; the pager keeps a duplicate. name: for the log, copied.
  * What the object already holds is overwritten by the image where an extent covers it, before this returns (nobody
  * may have used the object yet); read errors and extents beyond the end of their file are errors.
  * Returns the object's number (0, 1, ...) or a negative errno.
@@ -122,13 +146,24 @@ int pager_add_object(struct pager *p, const char *name, int fd, uint64_t size,
 
 /*
  * An address space: uffd has had no UFFDIO_API yet and is O_NONBLOCK; the pager owns it from here, also on error.
- * name: for the log, copied. Returns the space's number or a negative errno.
+ * process: one that uses it, copied. Returns the space's number or a negative errno.
  */
-int pager_add_space(struct pager *p, const char *name, int uffd);
+int pager_add_space(struct pager *p, const struct pager_process *process, int uffd);
 
 /*
- * [start, end) of the space maps object from offset on, MAP_SHARED and writable at some time (VM_MAYWRITE). Registers
- * it with the space's userfaultfd. Returns 0 or a negative errno (EPERM, EBUSY, EINVAL: as UFFDIO_REGISTER).
+ * PID#NUMBER (NAME): whose space it is, as the log has it. No other space ever has the same, whatever becomes of
+ * the process and its pid. Valid until the next call or the next return of an op; NULL: there is no such space.
+ */
+const char *pager_space_name(const struct pager *p, unsigned int space);
+
+/* a process that uses the space; false: none is known, or no such space */
+bool pager_space_process(const struct pager *p, unsigned int space, struct pager_process *process);
+
+/*
+ * [start, end) of the space maps object from offset on, writable at some time (VM_MAYWRITE: not so a shared mapping of
+ * what is sealed or open read-only). Private mappings only of objects without huge pages: of those the kernel does not
+ * show the object's page where it is missing when the private one is made. Registers it with the space's userfaultfd.
+ * Returns 0 or a negative errno (EPERM, EBUSY, EINVAL: as UFFDIO_REGISTER).
  */
 int pager_add_range(struct pager *p, unsigned int space, uint64_t start, uint64_t end,
 		    unsigned int object, uint64_t offset);
@@ -147,7 +182,33 @@ int pager_fill(struct pager *p, unsigned int object);
  */
 int pager_run(struct pager *p);
 
-/* one more descriptor for pager_run() to poll: fn(data, fd) is called when it is readable; at most 8. 0 or -errno */
+/*
+ * What others tell the owner of the processes, which the owner passes on. May be called from a watched descriptor's fn
+ * and before pager_run(), not from ops.
+ *
+ * begin: from now on every exec and exit is told of each process that has a space now, and of those told by
+ * pager_told_fork(), until end. Spaces of others are looked at a few times a second, to see whether they still live.
+ */
+void pager_told_begin(struct pager *p);
+void pager_told_end(struct pager *p);
+
+/*
+ * A process was forked, and has inherited the userfaultfds with these ids. The fork events, by which the pager gets these
+ * userfaultfds, may come before or after.
+ */
+void pager_told_fork(struct pager *p, const struct pager_process *child, const uint64_t *ids, size_t n_ids);
+
+/* The process has left its address space. When nobody else uses that (CLONE_VM), it is not served any more. */
+void pager_told_exec(struct pager *p, pid_t pid);
+void pager_told_exit(struct pager *p, pid_t pid);
+
+/* something was not told: whose each space is, and whether it lives, is found out anew, by and by */
+void pager_told_lost(struct pager *p);
+
+/*
+ * One more descriptor for pager_run() to poll, until it is closed: fn(data, fd) is called when it is readable; at most
+ * 8. 0 or -errno
+ */
 int pager_watch_fd(struct pager *p, int fd, void (*fn)(void *data, int fd), void *data);
 
 /* makes pager_run() return -EINTR at its next step; may be called from ops or from a watched descriptor's fn */

@@ -184,8 +184,21 @@ int space_copy_table(struct space *child, const struct space *parent)
 	return 0;
 }
 
+/* who uses the space: without a name of its own it has the one it had, for a fork changes none */
+void space_name(struct space *s, const struct pager_process *process)
+{
+	char name[sizeof(process->name)], pid[16] = "?";
+
+	snprintf(name, sizeof(name), "%s", *process->name ? process->name : s->process.name);
+	s->process = *process;
+	memcpy(s->process.name, name, sizeof(name));
+	if (process->pid)
+		snprintf(pid, sizeof(pid), "%d", (int)process->pid);
+	snprintf(s->name, sizeof(s->name), "%s#%u (%s)", pid, s->number, name);
+}
+
 /* NULL: no memory, or epoll refuses; uffd is not closed then */
-struct space *space_new(struct pager *p, const char *name, int uffd)
+struct space *space_new(struct pager *p, const struct pager_process *process, int uffd)
 {
 	struct epoll_event event = { .events = EPOLLIN };
 	struct space **spaces, *s;
@@ -202,25 +215,25 @@ struct space *space_new(struct pager *p, const char *name, int uffd)
 	s = calloc(1, sizeof(*s));
 	if (!s)
 		return NULL;
-	s->name = strdup(name ? name : "");
 	event.data.ptr = s;
-	if (!s->name || epoll_ctl(p->epoll, EPOLL_CTL_ADD, uffd, &event)) {
+	if (epoll_ctl(p->epoll, EPOLL_CTL_ADD, uffd, &event)) {
 		int err = errno;
 
-		free(s->name);
 		free(s);
 		errno = err;
 		return NULL;
 	}
 	s->number = p->next_space++;
 	s->uffd = uffd;
+	space_name(s, process);
 	s->born_us = pager_now_us();
 	p->spaces[p->n_spaces++] = s;
 	p->living++;
+	told_new(p, s);
 	return s;
 }
 
-struct space *space_get(struct pager *p, unsigned int number)
+struct space *space_get(const struct pager *p, unsigned int number)
 {
 	unsigned int low = 0, high = p->n_spaces;
 
@@ -255,7 +268,6 @@ void space_free(struct space *s)
 	if (s->uffd >= 0)
 		close(s->uffd);
 	free(s->ranges);
-	free(s->name);
 	free(s);
 }
 
@@ -289,7 +301,7 @@ bool space_alive(struct pager *p, struct space *s)
 	return !ioctl(s->uffd, UFFDIO_WRITEPROTECT, &probe) || errno != ESRCH;
 }
 
-int pager_add_space(struct pager *p, const char *name, int uffd)
+int pager_add_space(struct pager *p, const struct pager_process *process, int uffd)
 {
 	struct uffdio_api api = { .api = UFFD_API, .features = PAGER_SPACE_FEATURES };
 	struct space *s;
@@ -299,12 +311,12 @@ int pager_add_space(struct pager *p, const char *name, int uffd)
 	if (flags < 0 || fcntl(uffd, F_SETFL, flags | O_NONBLOCK) || fcntl(uffd, F_SETFD, FD_CLOEXEC) ||
 	    ioctl(uffd, UFFDIO_API, &api)) {
 		err = errno;
-		pager_log(p, LOG_ERR, "%s: userfaultfd: %s", name ? name : "", strerror(err));
+		pager_log(p, LOG_ERR, "userfaultfd on process %d: %s", (int)process->pid, strerror(err));
 		close(uffd);
 		return -err;
 	}
 	errno = ENOMEM;
-	s = space_new(p, name, uffd);
+	s = space_new(p, process, uffd);
 	if (!s) {
 		err = errno;
 		close(uffd);
@@ -325,8 +337,8 @@ int pager_add_range(struct pager *p, unsigned int space, uint64_t start, uint64_
 	struct space *s = space_get(p, space);
 	size_t i;
 
-	if (!s || object >= p->n_objects || start >= end || (start | end | offset) & ~PAGER_PAGE_MASK ||
-	    offset + (end - start) < offset)
+	if (!s || object >= p->n_objects || start >= end || offset + (end - start) < offset ||
+	    (start | end | offset) & ((1ULL << p->objects[object]->shift) - 1))
 		return -EINVAL;
 	i = space_find_next(s, start);
 	if (i < s->n_ranges && s->ranges[i].start < end)

@@ -31,6 +31,7 @@ static_assert(UFFDIO_WAKE == _IOR(0xAA, 0x02, struct uffdio_range), "UFFDIO_WAKE
 static_assert(UFFDIO_COPY == _IOWR(0xAA, 0x03, struct uffdio_copy), "UFFDIO_COPY");
 static_assert(UFFDIO_ZEROPAGE == _IOWR(0xAA, 0x04, struct uffdio_zeropage), "UFFDIO_ZEROPAGE");
 static_assert(UFFDIO_WRITEPROTECT == _IOWR(0xAA, 0x06, struct uffdio_writeprotect), "UFFDIO_WRITEPROTECT");
+static_assert(UFFDIO_CONTINUE == _IOWR(0xAA, 0x07, struct uffdio_continue), "UFFDIO_CONTINUE");
 
 static_assert(sizeof(struct uffd_msg) == 32, "struct uffd_msg");
 static_assert(sizeof(struct uffdio_api) == 24, "struct uffdio_api");
@@ -39,11 +40,15 @@ static_assert(sizeof(struct uffdio_range) == 16, "struct uffdio_range");
 static_assert(sizeof(struct uffdio_copy) == 40, "struct uffdio_copy");
 static_assert(sizeof(struct uffdio_zeropage) == 32, "struct uffdio_zeropage");
 static_assert(sizeof(struct uffdio_writeprotect) == 24, "struct uffdio_writeprotect");
+static_assert(sizeof(struct uffdio_continue) == 32, "struct uffdio_continue");
 static_assert(offsetof(struct uffd_msg, arg.pagefault.feat.ptid) == 24, "thread id of a fault");
 
-/* what a watched address space must report; the pager's own mappings need only UFFD_FEATURE_MISSING_SHMEM */
+/* what a watched address space must report */
 #define PAGER_SPACE_FEATURES	((__u64)(UFFD_FEATURE_EVENT_FORK | UFFD_FEATURE_EVENT_REMAP | \
 					 UFFD_FEATURE_EVENT_REMOVE | UFFD_FEATURE_EVENT_UNMAP | \
 					 UFFD_FEATURE_MISSING_SHMEM | UFFD_FEATURE_THREAD_ID))
+
+/* what the pager's own mappings of objects with huge pages need: filling them, and asking what is there already */
+#define PAGER_HUGE_FEATURES	((__u64)(UFFD_FEATURE_MISSING_HUGETLBFS | UFFD_FEATURE_MINOR_HUGETLBFS))
 
 #endif

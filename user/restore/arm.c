@@ -93,8 +93,9 @@ static const struct mapping *match(const struct mapping_list *maps, const struct
 	if (!first)
 		return NULL;
 	for (at = m->start; at < m->end; at = vma++->end) {
-		if (vma == maps->v + maps->n || vma->start > at || !vma->shared || vma->dev != first->dev ||
-		    vma->ino != first->ino || vma->offset + (at - vma->start) != m->offset + (at - m->start))
+		if (vma == maps->v + maps->n || vma->start > at || vma->shared == m->is_private ||
+		    vma->dev != first->dev || vma->ino != first->ino ||
+		    vma->offset + (at - vma->start) != m->offset + (at - m->start))
 			return NULL;
 	}
 	return first;
@@ -174,6 +175,23 @@ static bool before(const struct statx_timestamp *t, const struct timespec *than)
 }
 
 /*
+ * hugetlbfs notes no birth. A new inode has one time for all, and each of them goes back only if somebody wants it
+ * to: it is no younger than the oldest.
+ */
+static void guess_birth(struct statx *stx)
+{
+	const struct statx_timestamp *times[] = { &stx->stx_atime, &stx->stx_mtime, &stx->stx_ctime };
+	const struct statx_timestamp *oldest = times[0];
+	size_t i;
+
+	for (i = 1; i < sizeof(times) / sizeof(*times); i++)
+		if (before(times[i], &(struct timespec){ oldest->tv_sec, oldest->tv_nsec }))
+			oldest = times[i];
+	stx->stx_btime = *oldest;
+	stx->stx_mask |= STATX_BTIME;
+}
+
+/*
  * With --inherit-fd CRIU takes a memfd from its caller, content and all, and reads no image for it. Such an object is
  * older than the restore, and CRIU's own are not. 1: inherited; 0: not; or a negative errno: cannot tell.
  */
@@ -182,11 +200,13 @@ static int inherited(const struct session *s, const struct session_object *o, in
 	struct statx stx;
 	int ret = 0;
 
-	if (statx(fd, "", AT_EMPTY_PATH, STATX_BTIME | STATX_BLOCKS, &stx))
+	if (statx(fd, "", AT_EMPTY_PATH, STATX_BTIME | STATX_BASIC_STATS, &stx))
 		ret = -errno;
-	else if (!(stx.stx_mask & STATX_BTIME))
+	else if (plan_is_huge(o->plan) && !(stx.stx_mask & STATX_BTIME))
+		guess_birth(&stx);
+	if (!ret && !(stx.stx_mask & STATX_BTIME))
 		ret = -EOPNOTSUPP;
-	else if (before(&stx.stx_btime, &s->began))
+	else if (!ret && before(&stx.stx_btime, &s->began))
 		/* an empty one may be CRIU's after all, with the clock set back: to leave it so would mean zeros */
 		ret = stx.stx_blocks ? 1 : -EAGAIN;
 	if (ret < 0)
@@ -232,8 +252,9 @@ static int add_object(struct session *s, struct session_object *o, int fd)
 
 static int open_space(struct session *s, struct task *task)
 {
-	char name[32], label[64], path[32];
 	struct session_space *spaces;
+	struct pager_process process;
+	char path[32];
 	int mem, uffd, ret;
 	uint64_t id;
 
@@ -250,15 +271,16 @@ static int open_space(struct session *s, struct task *task)
 		log_warning("task %d: no userfaultfd on it: %s", (int)task->process.vpid, genl_error());
 		return ret;
 	}
-	process_name(task->process.pid, name, sizeof(name));
-	snprintf(label, sizeof(label), "%d (%s)", (int)task->process.pid, name);
+	/* it sleeps, so only one that was killed is not there */
+	if (session_process(task->process.pid, &process))
+		process = (struct pager_process){ .pid = task->process.pid };
 	spaces = reallocarray(s->spaces, s->n_spaces + 1, sizeof(*spaces));
 	if (!spaces) {
 		close(uffd);
 		return -ENOMEM;
 	}
 	s->spaces = spaces;
-	ret = pager_add_space(s->pager, label, uffd);
+	ret = pager_add_space(s->pager, &process, uffd);
 	if (ret < 0) {
 		log_warning("task %d: its userfaultfd cannot be used: %s", (int)task->process.vpid, strerror(-ret));
 		return ret;
@@ -266,11 +288,11 @@ static int open_space(struct session *s, struct task *task)
 	/* the pager counts spaces as we add them */
 	snprintf(path, sizeof(path), "/proc/%d/pagemap", (int)task->process.pid);
 	s->spaces[s->n_spaces++] = (struct session_space){
-		.pid = task->process.pid,
 		.pagemap_fd = open(path, O_RDONLY | O_CLOEXEC),
 	};
 	task->space = ret;
-	log_info("task %d: pid %s, uffd id %016" PRIx64, (int)task->process.vpid, label, id);
+	log_info("task %d: %s, start time %" PRIu64 ", uffd id %016" PRIx64, (int)task->process.vpid,
+		 pager_space_name(s->pager, task->space), process.start_time, id);
 	return 0;
 }
 
@@ -381,6 +403,8 @@ int session_arm(struct session *s, pid_t root)
 	ret = 0;
 	for (i = 0; !ret && i < s->n_objects; i++)
 		ret = take_object(s, &s->objects[i], &tree);
+	if (!ret && s->n_spaces)
+		session_follow(s, root);
 out:
 	tree_free(&tree);
 	return ret;

@@ -185,6 +185,24 @@ static size_t count_lazy(const struct plan *plan)
 	return n;
 }
 
+/* makes those with huge pages eager where the pager could not fill them */
+static int check_huge_pages(struct session *s)
+{
+	const bool possible = pager_has_huge_pages();
+	size_t i;
+
+	for (i = 0; i < s->plan->n_objects; i++) {
+		struct plan_object *o = &s->plan->objects[i];
+
+		if (possible || o->eager || !plan_is_huge(o))
+			continue;
+		o->eager = strdup("it has huge pages, which this kernel's userfaultfd does not know");
+		if (!o->eager)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
 static int open_pages(struct session *s)
 {
 	size_t i;
@@ -302,7 +320,11 @@ int session_prepare(struct session *s)
 	if (!session_machine_works(s->genl, text, sizeof(text)))
 		return all_eager(s, text);
 
-	ret = open_pages(s);
+	ret = check_huge_pages(s);
+	if (!ret && !count_lazy(s->plan))
+		return all_eager(s, NULL);
+	if (!ret)
+		ret = open_pages(s);
 	if (ret) {
 		s->n_objects = 0;
 		snprintf(text, sizeof(text), "cannot open the pages files: %s", strerror(-ret));

@@ -27,7 +27,7 @@ static int look_up(const struct session *s, pid_t pid, uint64_t addr, struct pag
 	if (process_mappings(pid, &maps))
 		return -ENOENT;
 	vma = mapping_at(&maps, addr);
-	for (i = 0; vma && vma->shared && i < s->n_objects; i++) {
+	for (i = 0; vma && i < s->n_objects; i++) {
 		const struct session_object *o = &s->objects[i];
 
 		if (o->number < 0 || o->dev != vma->dev || o->ino != vma->ino)
@@ -42,8 +42,29 @@ static int look_up(const struct session *s, pid_t pid, uint64_t addr, struct pag
 	return ret;
 }
 
-/* a forked child: nobody told its pid, but the fault came from thread tid, as its own pid namespace counts */
-static int look_up_thread(const struct session *s, pid_t tid, uint64_t addr, struct pager_range *range)
+/* by the thread tid of process pid, as its own pid namespace counts: the first thread of a process may have ended */
+static int look_up_thread(const struct session *s, pid_t pid, pid_t tid, uint64_t addr, struct pager_range *range)
+{
+	struct dirent *thread;
+	int ret = -ENOENT;
+	char path[64];
+	DIR *task;
+
+	snprintf(path, sizeof(path), "/proc/%d/task", (int)pid);
+	task = opendir(path);
+	while (task && ret && (thread = readdir(task))) {
+		pid_t id = atoi(thread->d_name);
+
+		if (id > 0 && process_inner_pid(id) == tid)
+			ret = look_up(s, id, addr, range);
+	}
+	if (task)
+		closedir(task);
+	return ret;
+}
+
+/* nobody has told whose space it is yet, but the fault came from this thread */
+static int look_up_everywhere(const struct session *s, pid_t tid, uint64_t addr, struct pager_range *range)
 {
 	DIR *proc = opendir("/proc");
 	struct dirent *process;
@@ -51,22 +72,9 @@ static int look_up_thread(const struct session *s, pid_t tid, uint64_t addr, str
 
 	while (proc && ret && (process = readdir(proc))) {
 		pid_t pid = atoi(process->d_name);
-		struct dirent *thread;
-		char path[64];
-		DIR *task;
 
-		if (pid <= 0)
-			continue;
-		snprintf(path, sizeof(path), "/proc/%d/task", (int)pid);
-		task = opendir(path);
-		while (task && ret && (thread = readdir(task))) {
-			pid_t id = atoi(thread->d_name);
-
-			if (id > 0 && process_inner_pid(id) == tid)
-				ret = look_up(s, id, addr, range);
-		}
-		if (task)
-			closedir(task);
+		if (pid > 0)
+			ret = look_up_thread(s, pid, tid, addr, range);
 	}
 	if (proc)
 		closedir(proc);
@@ -76,10 +84,13 @@ static int look_up_thread(const struct session *s, pid_t tid, uint64_t addr, str
 static int resolve(void *data, unsigned int space, pid_t tid, uint64_t addr, struct pager_range *range)
 {
 	const struct session *s = data;
+	struct pager_process process;
+	unsigned long long start;
 
-	if (space < s->n_spaces)
-		return look_up(s, s->spaces[space].pid, addr, range);
-	return look_up_thread(s, tid, addr, range);
+	if (!pager_space_process(s->pager, space, &process) || process_start_time(process.pid, &start) ||
+	    start != process.start_time)
+		return look_up_everywhere(s, tid, addr, range);
+	return look_up(s, process.pid, addr, range) ? look_up_thread(s, process.pid, tid, addr, range) : 0;
 }
 
 /*
@@ -125,7 +136,7 @@ static int complete(void *data, unsigned int space, int uffd)
 	int ret = genl_uffd_complete(s->genl, uffd);
 
 	if (ret)
-		log_error("space %u: %s", space, genl_error());
+		log_error("%s: %s", pager_space_name(s->pager, space), genl_error());
 	return ret;
 }
 
@@ -138,6 +149,8 @@ static void pager_log(void *data, int level, const char *text)
 const struct pager_ops session_pager_ops = {
 	.resolve = resolve,
 	.advice = advice,
+	.uffd_id = session_uffd_id,
+	.user = session_user,
 	.alive = alive,
 	.complete = complete,
 	.log = pager_log,
@@ -227,9 +240,11 @@ static void summary(const struct session *s, int result)
 	pager_get_stats(s->pager, &stats);
 	log_line(result && result != -ESRCH ? LOG_ERR : LOG_INFO,
 		 "summary: objects lazy %zu eager %zu, bytes %" PRIu64 " (fault %" PRIu64 ", background %" PRIu64
-		 ", dropped %" PRIu64 "%s), faults %" PRIu64 ", duration %" PRIu64 ".%03" PRIu64 " s%s",
+		 ", dropped %" PRIu64 ", holes %" PRIu64 "%s), faults %" PRIu64
+		 ", duration %" PRIu64 ".%03" PRIu64 " s%s",
 		 s->n_lazy, s->n_eager, stats.bytes_total, stats.bytes_by_fault, stats.bytes_background,
-		 stats.bytes_dropped, stats.bytes_found ? ", and some found past the pager" : "", stats.faults, stats.elapsed_us / 1000000, stats.elapsed_us / 1000 % 1000,
+		 stats.bytes_dropped, stats.bytes_holes, stats.bytes_found ? ", and some found past the pager" : "",
+		 stats.faults, stats.elapsed_us / 1000000, stats.elapsed_us / 1000 % 1000,
 		 !result ? "" : result == -ESRCH ? ", incomplete: the processes are gone" : ", incomplete: failed");
 }
 
@@ -239,6 +254,7 @@ int session_serve(struct session *s)
 
 	if (!ret)
 		ret = pager_run(s->pager);
+	session_unfollow(s);
 	if (ret && ret != -ESRCH)
 		log_error("the pager cannot go on: %s: pages are missing, so the processes that need them will be killed; restore again from the image",
 			  strerror(-ret));

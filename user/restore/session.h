@@ -31,9 +31,10 @@ struct session_object {
 
 /* an address space that CRIU restored, by the pager's number of it; forked children have higher numbers */
 struct session_space {
-	pid_t pid;
 	int pagemap_fd;		/* its /proc/PID/pagemap, which tells whether it lives; -1: not open */
 };
+
+struct watch;
 
 struct session {
 	pid_t criu;
@@ -50,6 +51,9 @@ struct session {
 	struct pager *pager;
 	struct session_space *spaces;
 	size_t n_spaces;
+	struct watch *watch;	/* on the tree; NULL: none */
+	uint64_t n_lost;	/* of its notifications */
+	bool cannot_ask;	/* whose a userfaultfd is; has been logged */
 	size_t n_lazy, n_eager;	/* objects, for the summary */
 	int *finishers;		/* connections that wait for the last page */
 	size_t n_finishers;
@@ -73,6 +77,19 @@ bool session_machine_works(struct genl *g, char *reason, size_t size);
 
 /* Puts the images back, then takes over every lazy object below root. 0 or a negative errno; the log says why. */
 int session_arm(struct session *s, pid_t root);
+
+/* restore/follow.c: whose memory is served, and what these processes do */
+
+/* Watches the tree below root, or says in the log why that cannot be. The pager must have its spaces. */
+void session_follow(struct session *s, pid_t root);
+void session_unfollow(struct session *s);
+
+/* a process as the pager knows it, by /proc. 0 or a negative errno (ESRCH) */
+int session_process(pid_t pid, struct pager_process *process);
+
+/* these answer the pager's questions of the same name */
+int session_uffd_id(void *data, int uffd, uint64_t *id);
+int session_user(void *data, int uffd, struct pager_process *process);
 
 /* restore/serve.c: from there to the last page */
 

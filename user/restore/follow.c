@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* What the restored processes do, by the module's watch on their tree: forks, execs and exits passed on to the pager. */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "common/log.h"
+#include "netlink/watch.h"
+#include "restore/process.h"
+#include "restore/session.h"
+
+#define START_TRIES	10	/* while somebody's memory is locked, a tenth of a second each */
+#define READ_NS		2000000	/* so long, then those who fault have their turn */
+
+int session_process(pid_t pid, struct pager_process *process)
+{
+	unsigned long long start, again;
+	int ret = process_start_time(pid, &start);
+
+	if (ret)
+		return ret;
+	*process = (struct pager_process){ .pid = pid, .start_time = start };
+	process_name(pid, process->name, sizeof(process->name));
+	/* the name is that of this process, and not of another one that got the pid */
+	if (process_start_time(pid, &again) || again != start)
+		return -ESRCH;
+	return 0;
+}
+
+/* the module writes it there; uffd-get would look at every process of the machine for it, at every fork */
+int session_uffd_id(void *data, int uffd, uint64_t *id)
+{
+	char path[48], line[128];
+	int ret = -ENODATA;
+	FILE *f;
+
+	(void)data;
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", uffd);
+	f = fopen(path, "re");
+	if (!f)
+		return -errno;
+	while (ret && fgets(line, sizeof(line), f))
+		if (sscanf(line, "uffd-id: %" SCNu64, id) == 1)
+			ret = 0;
+	fclose(f);
+	return ret;
+}
+
+int session_user(void *data, int uffd, struct pager_process *process)
+{
+	struct pager_process found = { 0 }, one;
+	struct session *s = data;
+	pid_t pids[64];
+	size_t n;
+	int ret = genl_uffd_processes(s->genl, uffd, pids, sizeof(pids) / sizeof(*pids), &n);
+
+	if (ret) {
+		if (!s->cannot_ask)
+			log_warning("whose memory a userfaultfd watches cannot be found out: %s", genl_error());
+		s->cannot_ask = true;
+		return ret;
+	}
+	for (size_t i = 0; i < n; i++) {
+		if (session_process(pids[i], &one))
+			continue;
+		if (one.pid == process->pid && one.start_time == process->start_time)
+			return 1;
+		if (!found.pid)
+			found = one;
+	}
+	if (!found.pid)
+		return 0;
+	*process = found;
+	return 1;
+}
+
+static void forked(const struct session *s, const struct watch_event *e)
+{
+	struct pager_process child;
+
+	/* it has no memory of its own, or none that we serve */
+	if (!e->child.n_uffds)
+		return;
+	/* it may be over already, and its pid another one's: then it has the name of its parent, as it had at first */
+	if (session_process(e->child.pid, &child) || child.start_time != e->child.start_time)
+		child = (struct pager_process){ .pid = e->child.pid, .start_time = e->child.start_time };
+	pager_told_fork(s->pager, &child, e->child.uffds, e->child.n_uffds);
+}
+
+static void lost(struct session *s, const struct watch_event *e)
+{
+	if (!s->n_lost)
+		log_warning("%" PRIu64 " notifications of what the processes do were lost: finding out by asking", e->lost);
+	s->n_lost += e->lost;
+	pager_told_lost(s->pager);
+}
+
+/*
+ * Moves and unmappings are not taken from here: their events come by the userfaultfds, in an order with the faults, and
+ * what these leave out is looked up when somebody faults there.
+ */
+static void take_event(const struct watch_event *e, void *data)
+{
+	struct session *s = data;
+
+	switch (e->command) {
+	case MEMFDCR_CMD_FORK_NTF:
+		forked(s, e);
+		break;
+	case MEMFDCR_CMD_EXEC_NTF:
+		pager_told_exec(s->pager, (pid_t)e->pid);
+		break;
+	case MEMFDCR_CMD_EXIT_NTF:
+		pager_told_exit(s->pager, (pid_t)e->pid);
+		break;
+	case MEMFDCR_CMD_OVERRUN_NTF:
+	case WATCH_GAP:
+		lost(s, e);
+		break;
+	}
+}
+
+/* without the watch: each space is looked at again and again, and each new one asked for */
+static void lose_watch(struct session *s, const char *why)
+{
+	log_warning("the watch on the processes is lost: %s: finding out by asking what they do", why);
+	watch_close(s->watch);
+	s->watch = NULL;
+	pager_told_end(s->pager);
+}
+
+static int64_t now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * INT64_C(1000000000) + t.tv_nsec;
+}
+
+static void take_events(void *data, int fd)
+{
+	int64_t until = now_ns() + READ_NS;
+	struct session *s = data;
+	int ret;
+
+	(void)fd;
+	do
+		ret = watch_read(s->watch);
+	while (!ret && now_ns() < until);
+	if (ret && ret != -EAGAIN)
+		lose_watch(s, genl_error());
+}
+
+/* 0; else the watch is not to be had, and why says why */
+static int start_watch(struct session *s, pid_t root, const char **why)
+{
+	const struct timespec pause = { .tv_nsec = 100000000 };
+	int ret;
+
+	*why = "";
+	s->watch = watch_open(take_event, s);
+	if (s->watch)
+		ret = watch_start(s->watch, (uint32_t)root, true, 0);
+	else
+		ret = -errno;
+	for (int i = 1; ret == -EBUSY && i < START_TRIES; i++) {
+		nanosleep(&pause, NULL);
+		ret = watch_start(s->watch, (uint32_t)root, true, 0);
+	}
+	if (ret) {
+		*why = genl_error();
+		return ret;
+	}
+	ret = pager_watch_fd(s->pager, watch_fd(s->watch), take_events, s);
+	if (ret)
+		*why = strerror(-ret);
+	return ret;
+}
+
+void session_follow(struct session *s, pid_t root)
+{
+	const char *why;
+
+	if (!start_watch(s, root, &why)) {
+		pager_told_begin(s->pager);
+		return;
+	}
+	log_notice("no watch on the processes: %s: finding out by asking what they do", why);
+	watch_close(s->watch);
+	s->watch = NULL;
+}
+
+void session_unfollow(struct session *s)
+{
+	watch_close(s->watch);
+	s->watch = NULL;
+	if (s->n_lost)
+		log_info("%" PRIu64 " notifications of what the processes do were lost in all", s->n_lost);
+}
