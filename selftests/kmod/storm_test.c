@@ -20,7 +20,7 @@
 #include <sys/prctl.h>
 #include <linux/memfdcr.h>
 
-#include "kselftest_harness.h"
+#include "harness.h"
 #include "caches.h"
 #include "module.h"
 #include "request.h"
@@ -157,13 +157,15 @@ TEST_F_TIMEOUT(storm, everything_at_once, 7200)
 	}
 	print_counts();
 	EXPECT_EQ(0, storm->faults);
-	EXPECT_TRUE(module_slab_soon(self->slab + 8192));
-	caches_count(&now);
-	EXPECT_EQ(0, caches_grown(&self->before, &now, 1000));
 	leaks = caches_leaks();
-	if (leaks < 0)
-		TH_LOG("no kmemleak in this kernel");
 	EXPECT_GE(0, leaks);
+	/* a kernel that looks for leaks itself keeps what was freed for a while (KASAN): to count says nothing there */
+	if (leaks < 0) {
+		TH_LOG("no kmemleak in this kernel, objects are counted");
+		EXPECT_TRUE(module_slab_soon(self->slab + 8192));
+		caches_count(&now);
+		EXPECT_EQ(0, caches_grown(&self->before, &now, 1000));
+	}
 	/* a storm in which nothing happened shows nothing */
 	EXPECT_LT(0, storm->n.looks);
 	EXPECT_LT(0, storm->n.moves);

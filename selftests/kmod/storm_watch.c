@@ -57,6 +57,11 @@ static void is_born(struct storm_watch *w, const struct told *t)
 
 	if (*child & KNOWN && w->complete)
 		wrong(w, t, "the child is there already");
+	/* one that could not be watched: nothing more comes of it */
+	if (t->has[MEMFDCR_A_WATCH_HIDDEN]) {
+		*child = ENDED;
+		return;
+	}
 	*child = KNOWN;
 	w->alive++;
 	if (w->knows_uffd && t->has[MEMFDCR_A_WATCH_UFFD_ID] && !w->knows_uffd(w->data, A(UFFD_ID)))
@@ -69,7 +74,6 @@ static void has_ended(struct storm_watch *w, const struct told *t, uint8_t *who)
 		wrong(w, t, "it ends with its memory");
 	*who = ENDED;
 	w->alive--;
-	w->last = t->has[MEMFDCR_A_WATCH_LAST];
 	if (w->complete && w->from_the_start && w->last != !w->alive)
 		wrong(w, t, w->last ? "others have not ended" : "nobody is left");
 }
@@ -84,6 +88,10 @@ static void judge(struct storm_watch *w, const struct told *t)
 	if (A(WATCH) != w->number || A(SEQUENCE) != ++w->sequence)
 		wrong(w, t, "sequence");
 	w->sequence = A(SEQUENCE);
+	if (A(TIME) < w->time)
+		wrong(w, t, "earlier than the one before");
+	w->time = A(TIME);
+	w->last = t->has[MEMFDCR_A_WATCH_LAST];
 	storm->n.notifications++;
 	if (t->cmd == MEMFDCR_CMD_OVERRUN_NTF) {
 		storm->n.overruns++;

@@ -13,7 +13,7 @@ struct mnl_socket;
 struct storm_watch {
 	struct mnl_socket *sock;
 	uint32_t number;
-	uint64_t sequence;
+	uint64_t sequence, time;	/* of the last notification */
 	bool from_the_start;		/* every process of the tree has been told of, or is its root */
 	bool complete;			/* nothing was lost since then */
 	bool last;

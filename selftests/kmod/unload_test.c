@@ -12,12 +12,13 @@
 #include <time.h>
 #include <unistd.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
 #include <libmnl/libmnl.h>
 #include <linux/memfdcr.h>
 
-#include "kselftest_harness.h"
+#include "harness.h"
 #include "factory.h"
 #include "module.h"
 #include "process.h"
@@ -43,8 +44,10 @@ static int follows_orders(void *arg)
 	for (;;) {
 		int step = board->step;
 
-		if (step == FORK && !fork())
+		if (step == FORK && !fork()) {
+			prctl(PR_SET_PDEATHSIG, SIGKILL);
 			return target_wait(NULL);
+		}
 		if (step == MOVE)
 			mremap(region, PAGE, PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, region + 2 * PAGES * PAGE);
 		if (step == END)
@@ -186,14 +189,14 @@ static bool watch_of_nobody(struct scene *s)
 	return process_end(s->target, LONG) == 0 && !(s->target = 0);
 }
 
-/* the watch is gone, but one of its processes is in the middle of what it was to tell: mremap() waits for its pager */
-static bool interrupted_mremap(struct scene *s)
+/* the watch is gone, but one of its processes is in the middle of what it was to tell, and waits for its pager */
+static bool interrupted(struct scene *s, int step)
 {
 	struct pollfd pfd;
 
 	if (!plain(s) || !watch_of_a_tree(s))
 		return false;
-	board->step = MOVE;
+	board->step = step;
 	pfd = (struct pollfd){ .fd = s->uffd, .events = POLLIN };
 	if (poll(&pfd, 1, LONG) != 1)
 		return false;
@@ -202,12 +205,22 @@ static bool interrupted_mremap(struct scene *s)
 	return true;
 }
 
+static bool interrupted_mremap(struct scene *s)
+{
+	return interrupted(s, MOVE);
+}
+
+static bool interrupted_fork(struct scene *s)
+{
+	return interrupted(s, FORK);
+}
+
 /* then it goes on, and tells that there is nobody any more to be told */
 static void read_events(struct scene *s)
 {
 	struct uffd_msg msg;
 
-	for (int i = 0; i < LONG / 10 && board->step != -MOVE; i++)
+	for (int i = 0; i < LONG / 10 && board->step > 0; i++)
 		uffd_read(s->uffd, &msg, 10);
 }
 
@@ -260,6 +273,7 @@ HOLDS(watch_of_a_process);
 HOLDS(watch_of_a_tree);
 HOLDS(watch_of_nobody);
 HOLDS(interrupted_mremap, .drop = read_events);
+HOLDS(interrupted_fork, .drop = read_events);
 FIXTURE_VARIANT_ADD(unload, watch_until_stopped) { .make = watch_of_a_tree, .drop = stop_watch };
 
 FIXTURE_SETUP(unload)
