@@ -312,8 +312,16 @@ static void cancel(struct memfdcr_events *q)
  */
 void memfdcr_events_stop(struct memfdcr_events *q)
 {
+	struct memfdcr_queued *ring;
+
 	WRITE_ONCE(q->gone, true);
 	cancel(q);
+	/* whoever still has a place may keep the queue for long, but not this */
+	raw_spin_lock_irq(&q->lock);
+	ring = q->ring;
+	q->ring = NULL;
+	raw_spin_unlock_irq(&q->lock);
+	kvfree(ring);
 }
 
 /**
@@ -331,7 +339,7 @@ void memfdcr_events_free(struct memfdcr_events *q)
 /* a place, if there is one, behind what has been lost before; under the lock */
 static bool take_place(struct memfdcr_events *q, u64 *place)
 {
-	u64 room = q->size - (q->head - q->tail);
+	u64 room = q->ring ? q->size - (q->head - q->tail) : 0;
 
 	if (room < (q->lost ? 2 : 1)) {
 		q->lost++;
@@ -434,7 +442,7 @@ void memfdcr_events_fill(struct memfdcr_events *q, u64 place, const struct memfd
 	if (place == MEMFDCR_NO_PLACE)
 		return;
 	raw_spin_lock_irqsave(&q->lock, flags);
-	if (place >= q->tail && at(q, place)->place == MEMFDCR_PLACE_OPEN)
+	if (q->ring && place >= q->tail && at(q, place)->place == MEMFDCR_PLACE_OPEN)
 		put_in_place(at(q, place), event);
 	else if (event)
 		/* it was not waited for: that something was lost has been told there */

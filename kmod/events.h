@@ -66,7 +66,7 @@ struct memfdcr_queued {
 /**
  * struct memfdcr_events - the queue of one watch
  * @lock: all below; taken in probes
- * @ring: places
+ * @ring: places; NULL once nothing is told any more
  * @size: how many; a power of two
  * @head: number of the next place to be taken
  * @tail: number of the oldest place that has not been told

@@ -77,6 +77,7 @@ struct space {
  * @again: work that tries again to get one its notifier, after there was no memory for that
  * @again_mm: that address space, with a reference to it but not to what is mapped there; NULL: none
  * @calls: mremap() and fork() calls under way
+ * @n_calls: their number
  * @rcu: for the end
  */
 struct member {
@@ -96,6 +97,7 @@ struct member {
 	struct delayed_work again;
 	struct mm_struct *again_mm;
 	struct list_head calls;
+	unsigned int n_calls;
 	struct rcu_head rcu;
 };
 
@@ -233,7 +235,11 @@ struct attach_job {
 	int err;
 };
 
-static struct workqueue_struct *workers;
+/*
+ * For requests, and for processes that are watched: whoever has requests wait for memory that stays locked holds up other
+ * requests, but no process.
+ */
+static struct workqueue_struct *requests, *workers;
 
 static void job_put(struct attach_job *job)
 {
@@ -259,10 +265,11 @@ static void job_work(struct work_struct *work)
 }
 
 /*
- * Has a worker attach the member, and waits for it so many jiffies, of which some may be left; consumes the reference
- * to the address space.
+ * Has a worker of that queue attach the member, and waits for it so many jiffies, of which some may be left; consumes
+ * the reference to the address space.
  */
-static int attach_by_worker(struct member *m, struct mm_struct *mm, bool newest, long *patience)
+static int attach_by_worker(struct workqueue_struct *queue, struct member *m, struct mm_struct *mm, bool newest,
+			    long *patience)
 {
 	struct attach_job *job = kzalloc(sizeof(*job), GFP_KERNEL_ACCOUNT);
 	long left;
@@ -279,7 +286,7 @@ static int attach_by_worker(struct member *m, struct mm_struct *mm, bool newest,
 	job->member = m;
 	job->mm = mm;
 	job->newest = newest;
-	queue_work(workers, &job->work);
+	queue_work(queue, &job->work);
 	left = wait_for_completion_killable_timeout(&job->done, *patience);
 	err = left < 0 ? -EINTR : left ? job->err : -EBUSY;
 	*patience = max(left, 0L);
@@ -302,7 +309,7 @@ static int attach_own(struct member *m)
 		return PTR_ERR(mn);
 	/* it has a signal pending, which workers have not. When it is killed it does not matter any more. */
 	mmget(current->mm);
-	err = attach_by_worker(m, current->mm, true, &patience);
+	err = attach_by_worker(workers, m, current->mm, true, &patience);
 	return err == -EINTR ? 0 : err;
 }
 
@@ -409,12 +416,16 @@ static void attach_soon(struct member *m, struct task_struct *t)
 
 /* ---- mremap() and fork(), from their beginning to their end ---- */
 
+/* of one process at a time; they are gone through with a lock held that everybody takes */
+#define MAX_CALLS 64
+
 static void call_end(struct call *call)
 {
 	unsigned long flags;
 
 	raw_spin_lock_irqsave(&lock, flags);
 	list_del(&call->node);
+	call->member->n_calls--;
 	raw_spin_unlock_irqrestore(&lock, flags);
 	member_put(call->member);
 	kfree(call);
@@ -470,9 +481,11 @@ static struct call *current_call(struct member *m, u8 command)
 /* what the current thread calls begins to change or to copy the address space, with that locked: its place is here */
 static void call_begins(struct member *m, const struct memfdcr_event_ntf *event)
 {
-	struct call *call = kzalloc(sizeof(*call), GFP_NOWAIT | __GFP_NOWARN | __GFP_ACCOUNT);
+	struct call *call = NULL;
 	unsigned long flags;
 
+	if (READ_ONCE(m->n_calls) < MAX_CALLS)
+		call = kzalloc(sizeof(*call), GFP_NOWAIT | __GFP_NOWARN | __GFP_ACCOUNT);
 	if (!call) {
 		memfdcr_events_lose(&m->watch->events);
 		return;
@@ -490,6 +503,7 @@ static void call_begins(struct member *m, const struct memfdcr_event_ntf *event)
 	__module_get(THIS_MODULE);
 	raw_spin_lock_irqsave(&lock, flags);
 	list_add(&call->node, &m->calls);
+	m->n_calls++;
 	raw_spin_unlock_irqrestore(&lock, flags);
 	/* fails when the thread exits, and then it is not here */
 	if (task_work_add(current, &call->work, TWA_RESUME)) {
@@ -1006,8 +1020,12 @@ static int tracepoints_register(void)
  */
 int memfdcr_members_hook(void)
 {
-	int err = memfdcr_worker_hook();
+	int err;
 
+	/* handlers run with preemption off and take locks that sleep there */
+	if (IS_ENABLED(CONFIG_PREEMPT_RT))
+		return -EOPNOTSUPP;
+	err = memfdcr_worker_hook();
 	if (err)
 		return err;
 	err = probes_register();
@@ -1043,7 +1061,7 @@ static int attach_now(struct member *m, struct task_struct *process, long *patie
 {
 	struct mm_struct *mm = memfdcr_process_mm(process);
 
-	return mm ? attach_by_worker(m, mm, false, patience) : 0;
+	return mm ? attach_by_worker(requests, m, mm, false, patience) : 0;
 }
 
 /**
@@ -1065,15 +1083,18 @@ int memfdcr_members_add(struct memfdcr_watch *w, struct task_struct *process, st
 
 	if (!m)
 		return -ENOMEM;
+	/* the table's own reference goes as soon as the process exits */
+	refcount_inc(&m->refs);
 	err = enter(m, process);
 	if (err) {
 		member_put(m);
-		return err;
+	} else {
+		/* execve() of what may not be watched: either it is seen here, or its hook finds the member */
+		err = is_in_reach(m, process) ? attach_now(m, process, patience) : -EPERM;
+		if (err && leave(m, NULL, NULL))
+			expel(m);
 	}
-	/* execve() of a program that may not be watched: either it is seen here, or its hook finds the member */
-	err = is_in_reach(m, process) ? attach_now(m, process, patience) : -EPERM;
-	if (err && leave(m, NULL, NULL))
-		expel(m);
+	member_put(m);
 	return err;
 }
 
@@ -1138,7 +1159,13 @@ void memfdcr_members_clear(struct memfdcr_watch *w)
 int memfdcr_members_init(void)
 {
 	workers = alloc_workqueue("memfdcr_attach", WQ_UNBOUND, 0);
-	return workers ? 0 : -ENOMEM;
+	if (!workers)
+		return -ENOMEM;
+	requests = alloc_workqueue("memfdcr_requests", WQ_UNBOUND, 0);
+	if (requests)
+		return 0;
+	destroy_workqueue(workers);
+	return -ENOMEM;
 }
 
 /**
@@ -1148,6 +1175,7 @@ int memfdcr_members_init(void)
  */
 void memfdcr_members_drain(void)
 {
+	destroy_workqueue(requests);
 	destroy_workqueue(workers);
 }
 

@@ -81,6 +81,17 @@ static void watch_free(struct work_struct *work)
 	module_put(THIS_MODULE);
 }
 
+/* who answers for what is asked: in a user namespace, whoever made the outermost one, who may have many users there */
+static kuid_t accountable(void)
+{
+	const struct user_namespace *ns;
+	kuid_t uid = current_uid();
+
+	for (ns = current_user_ns(); ns->parent; ns = ns->parent)
+		uid = ns->owner;
+	return uid;
+}
+
 static struct memfdcr_watch *watch_new(struct sk_buff *skb, struct genl_info *info, u32 limit, bool tree)
 {
 	struct sock *sk = NETLINK_CB(skb).sk;
@@ -102,7 +113,7 @@ static struct memfdcr_watch *watch_new(struct sk_buff *skb, struct genl_info *in
 	refcount_set(&w->refs, 1);
 	INIT_WORK(&w->free, watch_free);
 	INIT_LIST_HEAD(&w->all);
-	w->owner = current_uid();
+	w->owner = accountable();
 	w->ns = get_pid_ns(task_active_pid_ns(current));
 	w->tree = tree;
 	return w;
@@ -210,7 +221,7 @@ static int start_locked(struct sk_buff *skb, struct genl_info *info, struct memf
 	struct memfdcr_watch *w;
 	int err = 0;
 
-	if (has_too_many(current_uid())) {
+	if (has_too_many(accountable())) {
 		GENL_SET_ERR_MSG(info, "this user has " __stringify(MAX_WATCHES) " watches, and no more are allowed");
 		return -EUSERS;
 	}
@@ -241,6 +252,22 @@ static int start_locked(struct sk_buff *skb, struct genl_info *info, struct memf
 	return err;
 }
 
+/* the families of all others wait for a request: it waits no longer than so long for other requests. 0, -EBUSY, -EINTR */
+static int lock_soon(struct netlink_ext_ack *extack)
+{
+	unsigned long end = jiffies + PATIENCE;
+
+	while (!mutex_trylock(&lock)) {
+		if (time_after(jiffies, end)) {
+			NL_SET_ERR_MSG(extack, "many watches are being started or ended, try again");
+			return -EBUSY;
+		}
+		if (schedule_timeout_killable(1) && fatal_signal_pending(current))
+			return -EINTR;
+	}
+	return 0;
+}
+
 /**
  * memfdcr_watch_start() - watch-start
  * @skb: the request
@@ -264,9 +291,8 @@ int memfdcr_watch_start(struct sk_buff *skb, struct genl_info *info)
 	err = memfdcr_walk_begin(&walk, skb, info->nlhdr, MEMFDCR_A_WATCH_PID, tree, info->extack);
 	if (err)
 		return err;
-	if (mutex_lock_killable(&lock)) {
-		err = -EINTR;
-	} else {
+	err = lock_soon(info->extack);
+	if (!err) {
 		err = start_locked(skb, info, &walk, limit ? nla_get_u32(limit) : LIMIT_PRESET, tree);
 		mutex_unlock(&lock);
 	}
@@ -280,20 +306,22 @@ int memfdcr_watch_start(struct sk_buff *skb, struct genl_info *info)
  * @info: the request
  *
  * Context: process context of the sender; sleeps.
- * Return: 0; -EINVAL watch is missing; -ENOENT this socket has no such watch; -EINTR killed.
+ * Return: 0; -EINVAL watch is missing; -ENOENT this socket has no such watch; -EBUSY not now; -EINTR killed.
  */
 int memfdcr_watch_stop(struct sk_buff *skb, struct genl_info *info)
 {
 	struct nlattr *attr = info->attrs[MEMFDCR_A_WATCH_WATCH];
 	struct memfdcr_watch *w;
-	int err = -ENOENT;
+	int err;
 
 	if (GENL_REQ_ATTR_CHECK(info, MEMFDCR_A_WATCH_WATCH)) {
 		GENL_SET_ERR_MSG(info, "watch is missing");
 		return -EINVAL;
 	}
-	if (mutex_lock_killable(&lock))
-		return -EINTR;
+	err = lock_soon(info->extack);
+	if (err)
+		return err;
+	err = -ENOENT;
 	list_for_each_entry(w, &watches, node) {
 		if (w->events.watch != nla_get_u32(attr) || w->events.sk != NETLINK_CB(skb).sk)
 			continue;
@@ -307,24 +335,28 @@ int memfdcr_watch_stop(struct sk_buff *skb, struct genl_info *info)
 	return err;
 }
 
-/* a socket has been closed: its watches go with it */
-static int socket_closed(struct notifier_block *nb, unsigned long state, void *data)
+/* watches go with their sockets */
+static void end_closed(struct work_struct *work)
 {
-	struct netlink_notify *closed = data;
 	struct memfdcr_watch *w, *next;
 
-	if (state != NETLINK_URELEASE || closed->protocol != NETLINK_GENERIC)
-		return NOTIFY_DONE;
-	/* one of its own would be there: nobody starts any with a socket that is being closed */
-	if (list_empty(&watches))
-		return NOTIFY_DONE;
 	mutex_lock(&lock);
 	list_for_each_entry_safe(w, next, &watches, node)
-		/* another one may have got the number already */
-		if (w->events.portid == closed->portid && w->events.net == closed->net &&
-		    sock_flag(w->events.sk, SOCK_DEAD))
+		if (sock_flag(w->events.sk, SOCK_DEAD))
 			watch_end(w);
 	mutex_unlock(&lock);
+}
+
+static DECLARE_WORK(closed_work, end_closed);
+
+/* whoever closes a socket, of whatever family, does not wait for watches */
+static int socket_closed(struct notifier_block *nb, unsigned long state, void *data)
+{
+	const struct netlink_notify *closed = data;
+
+	/* if it has one, that is there: nobody starts any with a socket that is being closed */
+	if (state == NETLINK_URELEASE && closed->protocol == NETLINK_GENERIC && !list_empty(&watches))
+		queue_work(ending, &closed_work);
 	return NOTIFY_DONE;
 }
 
@@ -368,6 +400,7 @@ err_members:
 void memfdcr_watch_exit(void)
 {
 	netlink_unregister_notifier(&notifier);
+	cancel_work_sync(&closed_work);
 	cancel_delayed_work_sync(&idle_work);
 	unhook_idle(NULL);
 	memfdcr_members_drain();

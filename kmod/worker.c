@@ -20,20 +20,28 @@ struct note {
 	const struct task_struct *task;
 };
 
-/* the notes; taken in probes, also with locks of theirs held */
+/* the notes, and whether any are taken; taken in probes, also with locks of theirs held */
 static DEFINE_RAW_SPINLOCK(lock);
 static LIST_HEAD(notes);
+static bool following;
 
 static int entered(struct kretprobe_instance *ri, struct pt_regs *regs)
 {
 	struct note *note = (void *)ri->data;
 	unsigned long flags;
+	bool noted;
 
+	/* io_uring tries some in the system call first; records are for those who stay long */
+	if (!(current->flags & PF_IO_WORKER))
+		return 1;
 	note->task = current;
 	raw_spin_lock_irqsave(&lock, flags);
-	list_add(&note->node, &notes);
+	noted = following;
+	if (noted)
+		list_add(&note->node, &notes);
 	raw_spin_unlock_irqrestore(&lock, flags);
-	return 0;
+	/* the kernel then does not come back with this record, but takes it */
+	return !noted;
 }
 
 static int left(struct kretprobe_instance *ri, struct pt_regs *regs)
@@ -42,9 +50,21 @@ static int left(struct kretprobe_instance *ri, struct pt_regs *regs)
 	unsigned long flags;
 
 	raw_spin_lock_irqsave(&lock, flags);
-	list_del(&note->node);
+	/* otherwise it is in no list any more */
+	if (following)
+		list_del(&note->node);
 	raw_spin_unlock_irqrestore(&lock, flags);
 	return 0;
+}
+
+static void follow(bool on)
+{
+	unsigned long flags;
+
+	raw_spin_lock_irqsave(&lock, flags);
+	following = on;
+	INIT_LIST_HEAD(&notes);
+	raw_spin_unlock_irqrestore(&lock, flags);
 }
 
 static const struct {
@@ -72,10 +92,13 @@ static unsigned int n_registered;
  */
 void memfdcr_worker_unhook(void)
 {
+	/*
+	 * From the moment on that the kernel takes a probe away, nobody tells when what is under way there ends, and its
+	 * record may be freed while other probes are still there: nothing may point to any record by then.
+	 */
+	follow(false);
 	unregister_kretprobes(registered, n_registered);
 	n_registered = 0;
-	/* nobody tells any more when what is under way ends */
-	INIT_LIST_HEAD(&notes);
 }
 
 /**
@@ -106,6 +129,7 @@ int memfdcr_worker_hook(void)
 			return err;
 		}
 	}
+	follow(true);
 	return 0;
 }
 
