@@ -65,8 +65,7 @@ void told_look_again(struct pager *p, struct space *s)
 void told_hurry(struct pager *p)
 {
 	for (unsigned int i = 0; i < p->n_spaces; i++)
-		if (p->spaces[i]->look_us != PAGER_NEVER)
-			p->spaces[i]->look_us = 0;
+		p->spaces[i]->look_us = 0;
 	p->check_us = 0;
 }
 
@@ -100,8 +99,12 @@ void told_event(struct pager *p, struct space *child)
 		if (e->id != child->id)
 			continue;
 		e->id = 0;
-		if (e->told_us + EARLY_US >= pager_now_us())
-			assign_child(p, child, &e->process);
+		if (e->told_us + EARLY_US < pager_now_us())
+			continue;
+		assign_child(p, child, &e->process);
+		/* unless it was another one that had this id before: a look at it confirms it */
+		child->unsure = true;
+		told_look_again(p, child);
 	}
 }
 

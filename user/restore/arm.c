@@ -197,6 +197,7 @@ static void guess_birth(struct statx *stx)
  */
 static int inherited(const struct session *s, const struct session_object *o, int fd)
 {
+	const char *why = NULL;
 	struct statx stx;
 	int ret = 0;
 
@@ -207,12 +208,18 @@ static int inherited(const struct session *s, const struct session_object *o, in
 	if (!ret && !(stx.stx_mask & STATX_BTIME))
 		ret = -EOPNOTSUPP;
 	else if (!ret && before(&stx.stx_btime, &s->began))
-		/* an empty one may be CRIU's after all, with the clock set back: to leave it so would mean zeros */
-		ret = stx.stx_blocks ? 1 : -EAGAIN;
+		ret = 1;
+	/* it may be CRIU's after all, with the clock set back: to leave it so would mean zeros */
+	if (ret == 1 && !stx.stx_blocks)
+		why = "it is empty and older than this restore";
+	else if (ret == 1 && session_time_went_back(s))
+		why = "it is older than this restore by a clock that was set back since";
+	if (why)
+		ret = -EAGAIN;
 	if (ret < 0)
 		log_error("object %llu \"%s\": cannot tell whether CRIU made it or was given it (--inherit-fd): %s",
 			  (unsigned long long)o->plan->inode_id, o->plan->name,
-			  ret == -EAGAIN ? "it is empty and older than this restore" : strerror(-ret));
+			  why ? why : strerror(-ret));
 	return ret;
 }
 

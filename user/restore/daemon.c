@@ -198,7 +198,7 @@ static int run(pid_t criu, const char *image_dir, int outcome)
 	char text[512];
 	int criu_fd, ret;
 
-	clock_gettime(CLOCK_REALTIME_COARSE, &s.began);
+	session_note_time(&s);
 	become_daemon();
 	s.dirfd = open(image_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	criu_fd = syscall(SYS_pidfd_open, criu, 0);

@@ -39,6 +39,7 @@ struct watch;
 struct session {
 	pid_t criu;
 	struct timespec began;	/* before CRIU made any object; by the clock of inode times (CLOCK_REALTIME_COARSE) */
+	int64_t began_ahead;	/* how far that was ahead of CLOCK_BOOTTIME, ns */
 	int dirfd;		/* the image directory; its flock() says who reads from it */
 	int listen_fd;		/* -1: no channel */
 	char directory[PATH_MAX];	/* of the channel; empty: none */
@@ -77,6 +78,11 @@ bool session_machine_works(struct genl *g, char *reason, size_t size);
 
 /* Puts the images back, then takes over every lazy object below root. 0 or a negative errno; the log says why. */
 int session_arm(struct session *s, pid_t root);
+
+/* restore/clock.c: whether inode times can be compared with the restore's beginning */
+
+void session_note_time(struct session *s);
+bool session_time_went_back(const struct session *s);
 
 /* restore/follow.c: whose memory is served, and what these processes do */
 
