@@ -252,14 +252,17 @@ static int start_locked(struct sk_buff *skb, struct genl_info *info, struct memf
 	return err;
 }
 
-/* the families of all others wait for a request: it waits no longer than so long for other requests. 0, -EBUSY, -EINTR */
+/* of a request to start a watch, until others have started theirs; hooking and unhooking are slow */
+#define LOCK_PATIENCE HZ
+
+/* the families of all others wait for this request, too. 0, -EBUSY, -EINTR */
 static int lock_soon(struct netlink_ext_ack *extack)
 {
-	unsigned long end = jiffies + PATIENCE;
+	unsigned long end = jiffies + LOCK_PATIENCE;
 
 	while (!mutex_trylock(&lock)) {
 		if (time_after(jiffies, end)) {
-			NL_SET_ERR_MSG(extack, "many watches are being started or ended, try again");
+			NL_SET_ERR_MSG(extack, "many watches are being started, try again");
 			return -EBUSY;
 		}
 		if (schedule_timeout_killable(1) && fatal_signal_pending(current))
@@ -306,22 +309,21 @@ int memfdcr_watch_start(struct sk_buff *skb, struct genl_info *info)
  * @info: the request
  *
  * Context: process context of the sender; sleeps.
- * Return: 0; -EINVAL watch is missing; -ENOENT this socket has no such watch; -EBUSY not now; -EINTR killed.
+ * Return: 0; -EINVAL watch is missing; -ENOENT this socket has no such watch; -EINTR killed.
  */
 int memfdcr_watch_stop(struct sk_buff *skb, struct genl_info *info)
 {
 	struct nlattr *attr = info->attrs[MEMFDCR_A_WATCH_WATCH];
 	struct memfdcr_watch *w;
-	int err;
+	int err = -ENOENT;
 
 	if (GENL_REQ_ATTR_CHECK(info, MEMFDCR_A_WATCH_WATCH)) {
 		GENL_SET_ERR_MSG(info, "watch is missing");
 		return -EINVAL;
 	}
-	err = lock_soon(info->extack);
-	if (err)
-		return err;
-	err = -ENOENT;
+	/* those who wait to start one do not queue here: it is for no more than one of them */
+	if (mutex_lock_killable(&lock))
+		return -EINTR;
 	list_for_each_entry(w, &watches, node) {
 		if (w->events.watch != nla_get_u32(attr) || w->events.sk != NETLINK_CB(skb).sk)
 			continue;
