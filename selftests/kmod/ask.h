@@ -16,7 +16,6 @@
 #define OF_TARGET(f) { MEMFDCR_A_OBJECT_TARGET_FD, 4, f }
 #define OF_ADDRESS(a) { MEMFDCR_A_OBJECT_ADDRESS, 8, a }
 #define WITH_HOLDERS { MEMFDCR_A_OBJECT_HOLDERS }
-#define LIST(...) ((const struct attribute[]){ __VA_ARGS__, { 0 } })
 #define EVERYTHING ((const struct attribute[]){ { 0 } })
 
 /* a dump without an error; again until nobody ran meanwhile, if that was asked for */

@@ -21,6 +21,7 @@
 #include <libmnl/libmnl.h>
 
 #include "harness.h"
+#include "held.h"
 #include "module.h"
 #include "reader.h"
 #include "ring.h"

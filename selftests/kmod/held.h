@@ -10,8 +10,6 @@
 
 #include "request.h"
 
-#define HAS(a) (1ULL << MEMFDCR_A_##a)
-
 /* as the attributes of the same names; has: a bit for each that is there, and all there is of flags */
 struct object {
 	uint64_t has;

@@ -2,40 +2,22 @@
 /* Who reads what a watch tells, and what is looked for in it. */
 #define _GNU_SOURCE
 #include <errno.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 #include <sys/mman.h>
-#include <sys/socket.h>
 #include <libmnl/libmnl.h>
-#include <linux/genetlink.h>
 
 #include "reader.h"
 
 void each_told(const struct nlmsghdr *nlh, void *arg)
 {
-	const struct genlmsghdr *genl = mnl_nlmsg_get_payload(nlh);
+	struct told t = told_parse(nlh);
 	struct reader *r = arg;
-	struct told t = { .cmd = genl->cmd };
-	const struct nlattr *attr;
 
-	mnl_attr_for_each(attr, nlh, GENL_HDRLEN) {
-		int type = mnl_attr_get_type(attr), length = mnl_attr_get_payload_len(attr);
-
-		if (type == MEMFDCR_A_WATCH_PAD)
-			continue;
-		if (type > MEMFDCR_A_WATCH_MAX) {
-			r->faults++;
-			continue;
-		}
-		t.has |= 1ULL << type;
-		t.a[type] = length == 8 ? mnl_attr_get_u64(attr) : length == 4 ? mnl_attr_get_u32(attr) : 1;
-		if (type == MEMFDCR_A_WATCH_UFFD_ID && t.n_uffds < 8)
-			t.uffds[t.n_uffds++] = t.a[type];
-	}
-	if (genl->cmd == MEMFDCR_CMD_WATCH_START) {
+	r->faults += t.strange;
+	if (t.cmd == MEMFDCR_CMD_WATCH_START) {
 		r->watch = A(&t, WATCH);
 		return;
 	}
@@ -49,24 +31,14 @@ void each_told(const struct nlmsghdr *nlh, void *arg)
 /* reads what is there, or waits for it; false: nothing came */
 bool read_some(struct reader *r, int milliseconds)
 {
-	struct pollfd pfd = { .fd = mnl_socket_get_fd(r->sock), .events = POLLIN };
-	static char buf[65536];
-	struct nlmsghdr *nlh = (void *)buf;
-	ssize_t n;
-	int len;
+	int got = told_receive(r->sock, milliseconds, each_told, r);
 
-	if (poll(&pfd, 1, milliseconds) <= 0)
-		return false;
-	n = recv(pfd.fd, buf, sizeof(buf), MSG_DONTWAIT);
-	if (n < 0) {
-		fprintf(stderr, "# recv: %s\n", strerror(errno));
+	if (got < 0) {
+		fprintf(stderr, "# recv: %s\n", strerror(-got));
 		r->faults++;
-		return errno == ENOBUFS;
+		return got == -ENOBUFS;
 	}
-	for (len = n; mnl_nlmsg_ok(nlh, len); nlh = mnl_nlmsg_next(nlh, &len))
-		if (nlh->nlmsg_type >= NLMSG_MIN_TYPE)
-			each_told(nlh, r);
-	return true;
+	return got;
 }
 
 struct answer watch(struct reader *r, const struct attribute *attributes)

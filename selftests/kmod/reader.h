@@ -7,11 +7,9 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
-#include <linux/memfdcr.h>
 
-#include "held.h"
 #include "process.h"
-#include "request.h"
+#include "told.h"
 
 #define PATIENCE 60000				/* ms, for what comes at once */
 #define ARENA ((char *)0x200000000UL)		/* where nobody maps anything by itself */
@@ -21,22 +19,6 @@
 #define OF_PID(p) { MEMFDCR_A_WATCH_PID, 4, p }
 #define OF_TREE(p) { MEMFDCR_A_WATCH_TREE, 4, p }
 #define LIMIT(n) { MEMFDCR_A_WATCH_LIMIT, 4, n }
-#define LIST(...) ((const struct attribute[]){ __VA_ARGS__, { 0 } })
-#define UNMAP MEMFDCR_CMD_UNMAP_NTF
-#define MREMAP MEMFDCR_CMD_MREMAP_NTF
-#define FORK MEMFDCR_CMD_FORK_NTF
-#define EXEC MEMFDCR_CMD_EXEC_NTF
-#define EXIT MEMFDCR_CMD_EXIT_NTF
-#define OVERRUN MEMFDCR_CMD_OVERRUN_NTF
-
-/* a notification: attributes by number, [0] unused; of uffd-id, all of them */
-struct told {
-	int cmd;
-	uint64_t has, a[MEMFDCR_A_WATCH_MAX + 1], uffds[8];
-	int n_uffds;
-};
-
-#define A(t, name) ((t)->a[MEMFDCR_A_WATCH_##name])
 
 /* a socket and what it has been told */
 struct reader {

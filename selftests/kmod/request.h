@@ -24,6 +24,11 @@ struct attribute {
 	uint64_t value;
 };
 
+#define LIST(...) ((const struct attribute[]){ __VA_ARGS__, { 0 } })
+
+/* where it is noted which attributes there are, the bit of this one */
+#define HAS(a) (1ULL << MEMFDCR_A_##a)
+
 struct mnl_socket;
 struct nlmsghdr;
 

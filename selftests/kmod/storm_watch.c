@@ -4,36 +4,25 @@
  * true.
  */
 #include <errno.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <libmnl/libmnl.h>
-#include <linux/genetlink.h>
-#include <linux/memfdcr.h>
 
-#include "request.h"
 #include "storm.h"
 #include "storm_watch.h"
+#include "told.h"
 
 #define PIDS (4U << 20)			/* more than there are */
 
 /* of a process; what is not KNOWN may still be, if the watch began in the middle */
 enum { KNOWN = 1, ALL_GONE = 2, EXEC_NEXT = 4, ENDED = 8 };
 
-struct told {
-	int cmd;
-	bool has[MEMFDCR_A_WATCH_MAX + 1];
-	uint64_t a[MEMFDCR_A_WATCH_MAX + 1];
-};
-
-#define A(name) (t->a[MEMFDCR_A_WATCH_##name])
-
 static void wrong(const struct storm_watch *w, const struct told *t, const char *what)
 {
 	storm_fault("watch %u, notification %lu, command %d of %lu (child %lu, cause %lu): %s", w->number,
-		    (long)w->sequence, t->cmd, (long)A(PID), (long)A(CHILD), (long)A(CAUSE), what);
+		    (long)w->sequence, t->cmd, (long)A(t, PID), (long)A(t, CHILD), (long)A(t, CAUSE), what);
 }
 
 static void forget(struct storm_watch *w)
@@ -53,18 +42,18 @@ static uint8_t *state_of(struct storm_watch *w, uint64_t pid)
 
 static void is_born(struct storm_watch *w, const struct told *t)
 {
-	uint8_t *child = state_of(w, A(CHILD));
+	uint8_t *child = state_of(w, A(t, CHILD));
 
 	if (*child & KNOWN && w->complete)
 		wrong(w, t, "the child is there already");
 	/* one that could not be watched: nothing more comes of it */
-	if (t->has[MEMFDCR_A_WATCH_HIDDEN]) {
+	if (t->has & HAS(WATCH_HIDDEN)) {
 		*child = ENDED;
 		return;
 	}
 	*child = KNOWN;
 	w->alive++;
-	if (w->knows_uffd && t->has[MEMFDCR_A_WATCH_UFFD_ID] && !w->knows_uffd(w->data, A(UFFD_ID)))
+	if (w->knows_uffd && t->has & HAS(WATCH_UFFD_ID) && !w->knows_uffd(w->data, A(t, UFFD_ID)))
 		wrong(w, t, "the child has a userfaultfd that no event told of");
 }
 
@@ -81,21 +70,21 @@ static void has_ended(struct storm_watch *w, const struct told *t, uint8_t *who)
 /* nothing is known of what happened before an overrun, or before a watch that began in the middle */
 static void judge(struct storm_watch *w, const struct told *t)
 {
-	uint8_t *who = state_of(w, A(PID));
+	uint8_t *who = state_of(w, A(t, PID));
 
 	if (w->last)
 		wrong(w, t, "there was a last one before");
-	if (A(WATCH) != w->number || A(SEQUENCE) != ++w->sequence)
+	if (A(t, WATCH) != w->number || A(t, SEQUENCE) != ++w->sequence)
 		wrong(w, t, "sequence");
-	w->sequence = A(SEQUENCE);
-	if (A(TIME) < w->time)
+	w->sequence = A(t, SEQUENCE);
+	if (A(t, TIME) < w->time)
 		wrong(w, t, "earlier than the one before");
-	w->time = A(TIME);
-	w->last = t->has[MEMFDCR_A_WATCH_LAST];
+	w->time = A(t, TIME);
+	w->last = t->has & HAS(WATCH_LAST);
 	storm->n.notifications++;
-	if (t->cmd == MEMFDCR_CMD_OVERRUN_NTF) {
+	if (t->cmd == OVERRUN) {
 		storm->n.overruns++;
-		if (!A(LOST))
+		if (!A(t, LOST))
 			wrong(w, t, "nothing was lost");
 		forget(w);
 		return;
@@ -104,30 +93,30 @@ static void judge(struct storm_watch *w, const struct told *t)
 		wrong(w, t, "of a process that has ended");
 	if (w->complete && w->from_the_start && !(*who & KNOWN))
 		wrong(w, t, "of a process that nobody has forked");
-	if (*who & ALL_GONE && t->cmd != MEMFDCR_CMD_EXIT_NTF)
+	if (*who & ALL_GONE && t->cmd != EXIT)
 		wrong(w, t, "after the end of its memory");
-	if (*who & EXEC_NEXT && t->cmd != MEMFDCR_CMD_EXEC_NTF)
+	if (*who & EXEC_NEXT && t->cmd != EXEC)
 		wrong(w, t, "between the end of its memory and exec");
-	if (w->complete && t->cmd == MEMFDCR_CMD_EXEC_NTF && !(*who & EXEC_NEXT))
+	if (w->complete && t->cmd == EXEC && !(*who & EXEC_NEXT))
 		wrong(w, t, "exec with memory that is still there");
 	*who &= ~EXEC_NEXT;
 	switch (t->cmd) {
-	case MEMFDCR_CMD_FORK_NTF:
+	case FORK:
 		is_born(w, t);
 		break;
-	case MEMFDCR_CMD_EXIT_NTF:
+	case EXIT:
 		has_ended(w, t, who);
 		break;
-	case MEMFDCR_CMD_UNMAP_NTF:
-		if (A(CAUSE) == MEMFDCR_CAUSE_EXIT)
+	case UNMAP:
+		if (A(t, CAUSE) == MEMFDCR_CAUSE_EXIT)
 			*who |= ALL_GONE;
-		else if (A(CAUSE) == MEMFDCR_CAUSE_EXEC)
+		else if (A(t, CAUSE) == MEMFDCR_CAUSE_EXEC)
 			*who |= EXEC_NEXT;
-		else if (A(START) >= A(END))
+		else if (A(t, START) >= A(t, END))
 			wrong(w, t, "an empty range");
 		break;
-	case MEMFDCR_CMD_MREMAP_NTF:
-	case MEMFDCR_CMD_EXEC_NTF:
+	case MREMAP:
+	case EXEC:
 		break;
 	default:
 		wrong(w, t, "what is that?");
@@ -136,21 +125,11 @@ static void judge(struct storm_watch *w, const struct told *t)
 
 static void take(const struct nlmsghdr *nlh, void *arg)
 {
-	const struct genlmsghdr *genl = mnl_nlmsg_get_payload(nlh);
-	struct told t = { .cmd = genl->cmd };
+	struct told t = told_parse(nlh);
 	struct storm_watch *w = arg;
-	const struct nlattr *attr;
 
-	mnl_attr_for_each(attr, nlh, GENL_HDRLEN) {
-		unsigned int type = mnl_attr_get_type(attr), length = mnl_attr_get_payload_len(attr);
-
-		if (type > MEMFDCR_A_WATCH_MAX)
-			continue;
-		t.has[type] = true;
-		t.a[type] = length == 8 ? mnl_attr_get_u64(attr) : length == 4 ? mnl_attr_get_u32(attr) : 1;
-	}
-	if (genl->cmd == MEMFDCR_CMD_WATCH_START)
-		w->number = t.a[MEMFDCR_A_WATCH_WATCH];
+	if (t.cmd == MEMFDCR_CMD_WATCH_START)
+		w->number = A(&t, WATCH);
 	else
 		judge(w, &t);
 }
@@ -189,23 +168,11 @@ int storm_watch_begin(struct storm_watch *w, pid_t root, bool from_the_start, un
 
 bool storm_watch_read(struct storm_watch *w, int milliseconds)
 {
-	struct pollfd pfd = { .fd = mnl_socket_get_fd(w->sock), .events = POLLIN };
-	static char buf[65536];
-	struct nlmsghdr *nlh = (void *)buf;
-	ssize_t n;
-	int len;
+	int got = told_receive(w->sock, milliseconds, take, w);
 
-	if (poll(&pfd, 1, milliseconds) <= 0)
-		return false;
-	n = recv(pfd.fd, buf, sizeof(buf), MSG_DONTWAIT);
-	if (n < 0) {
-		storm_fault("watch %u: recv: error %d", w->number, errno);
-		return false;
-	}
-	for (len = n; mnl_nlmsg_ok(nlh, len); nlh = mnl_nlmsg_next(nlh, &len))
-		if (nlh->nlmsg_type >= NLMSG_MIN_TYPE)
-			take(nlh, w);
-	return true;
+	if (got < 0)
+		storm_fault("watch %u: recv: error %d", w->number, -got);
+	return got > 0;
 }
 
 int storm_watch_stop(struct storm_watch *w)

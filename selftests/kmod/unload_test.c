@@ -25,7 +25,6 @@
 #include "request.h"
 
 #define LONG 60000	/* ms: longer than anything takes, even on an emulated machine */
-#define LIST(...) ((const struct attribute[]){ __VA_ARGS__, { 0 } })
 
 /* what a holder is made of; what is not there is 0 */
 struct scene {
