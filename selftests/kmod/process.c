@@ -179,6 +179,27 @@ bool wait_for(atomic_int *word, int value, int milliseconds)
 	return *word == value;
 }
 
+uint64_t process_stat(pid_t pid, int field)
+{
+	char path[64], line[1024] = "", *at;
+	uint64_t value = 0;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	file = fopen(path, "r");
+	if (!file)
+		return 0;
+	/* the second field is a name, which may have anything in it */
+	if (fgets(line, sizeof(line), file) && (at = strrchr(line, ')'))) {
+		for (int n = 2; at && n < field; n++)
+			at = strchr(at + 1, ' ');
+		if (at)
+			value = strtoull(at, NULL, 10);
+	}
+	fclose(file);
+	return value;
+}
+
 int open_mem(pid_t pid, int flags)
 {
 	char path[64];

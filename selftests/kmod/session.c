@@ -8,25 +8,8 @@
 #include <unistd.h>
 #include <sys/wait.h>
 
+#include "process.h"
 #include "session.h"
-
-/* 0: it is not there any more */
-static pid_t session_of(pid_t pid)
-{
-	char path[64], line[512], *at;
-	int session = 0;
-	FILE *file;
-
-	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
-	file = fopen(path, "r");
-	if (!file)
-		return 0;
-	/* the name may have anything in it */
-	if (fgets(line, sizeof(line), file) && (at = strrchr(line, ')')))
-		sscanf(at + 1, " %*c %*d %*d %d", &session);
-	fclose(file);
-	return session;
-}
 
 static int for_each(pid_t session, void (*fn)(pid_t pid))
 {
@@ -39,7 +22,7 @@ static int for_each(pid_t session, void (*fn)(pid_t pid))
 	while ((entry = readdir(dir))) {
 		pid_t pid = atoi(entry->d_name);
 
-		if (pid <= 0 || pid == getpid() || session_of(pid) != session)
+		if (pid <= 0 || pid == getpid() || process_stat(pid, STAT_SESSION) != session)
 			continue;
 		fn(pid);
 		n++;

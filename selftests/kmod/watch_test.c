@@ -190,24 +190,6 @@ FIXTURE_TEARDOWN(watch)
 	munmap(ARENA, STORM * PAGE);
 }
 
-/* field 22 of /proc/PID/stat */
-static uint64_t start_time(pid_t pid)
-{
-	unsigned long long value = 0;
-	char path[64], line[1024] = "", *at;
-	FILE *file;
-
-	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
-	file = fopen(path, "r");
-	if (!file)
-		return 0;
-	if (fgets(line, sizeof(line), file) && (at = strrchr(line, ')')))
-		sscanf(at + 1, " %*c %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %llu",
-		       &value);
-	fclose(file);
-	return value;
-}
-
 TEST_F_TIMEOUT(watch, fork_exec_exit, 120)
 {
 	const struct told *t;
@@ -222,7 +204,7 @@ TEST_F_TIMEOUT(watch, fork_exec_exit, 120)
 		usleep(1000);
 	child = board->child;
 	ASSERT_LT(0, child);
-	started = start_time(child);
+	started = process_stat(child, STAT_START_TIME);
 	board->step = 2;
 	END_WELL(&self->r);
 
