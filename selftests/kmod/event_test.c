@@ -15,7 +15,6 @@
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <libmnl/libmnl.h>
@@ -23,8 +22,8 @@
 #include "harness.h"
 #include "held.h"
 #include "module.h"
-#include "reader.h"
 #include "ring.h"
+#include "watching.h"
 
 FIXTURE(event)
 {
@@ -35,36 +34,12 @@ FIXTURE(event)
 
 FIXTURE_SETUP(event)
 {
-	process_prepare();
-	ASSERT_LT(0, request_family());
-	self->fd = memfd_create("watched", MFD_CLOEXEC);
-	ASSERT_LE(0, self->fd);
-	ASSERT_EQ(0, ftruncate(self->fd, 64 * PAGE));
+	self->fd = watching_begin(_metadata);
 }
 
 FIXTURE_TEARDOWN(event)
 {
-	if (self->pid) {
-		kill(self->pid, SIGKILL);
-		waitpid(self->pid, NULL, 0);
-	}
-	reader_close(&self->r);
-	reader_close(&self->r2);
-	close(self->fd);
-	munmap(ARENA, STORM * PAGE);
-}
-
-static void *map_storm(void)
-{
-	return mmap(ARENA, STORM * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0);
-}
-
-static int storm(void *arg)
-{
-	at_step(1);
-	for (unsigned long i = 0; i < STORM; i++)
-		munmap(PLACE(i), PAGE);
-	return 0;
+	watching_end(&self->r, &self->r2, self->pid, self->fd);
 }
 
 static void *map_shared(int fd, unsigned long first, unsigned long n)
@@ -77,8 +52,7 @@ static void *map_shared(int fd, unsigned long first, unsigned long n)
 /* the end is lost with the rest, but not that it is the end */
 TEST_F_TIMEOUT(event, end_that_is_lost, 120)
 {
-	ASSERT_EQ(ARENA, map_storm());
-	self->pid = process_start(storm, NULL);
+	self->pid = start_storm();
 	WATCH(&self->r, OF_PID(self->pid), LIMIT(16));
 	board->step = 1;
 	ASSERT_EQ(0, process_end(self->pid, PATIENCE));
@@ -96,8 +70,7 @@ TEST_F_TIMEOUT(event, answers_have_room, 120)
 {
 	uint32_t number;
 
-	ASSERT_EQ(ARENA, map_storm());
-	self->pid = process_start(storm, NULL);
+	self->pid = start_storm();
 	WATCH(&self->r, OF_PID(self->pid), LIMIT(65536));
 	number = self->r.watch;
 	board->step = 1;
@@ -306,23 +279,16 @@ static int hangs_in_fork(void *arg)
 
 TEST_F_TIMEOUT(event, fork_that_hangs, 240)
 {
-	struct answer answer;
 	const struct told *t;
 	struct uffd_msg msg;
 	size_t at = 0, end;
 	pid_t other;
-	int mem;
+	int uffd;
 
 	map(3, 1);
 	self->pid = process_start(hangs_in_fork, NULL);
-	for (int i = 0; i < PATIENCE && !board->child; i++)
-		usleep(1000);
-	other = board->child;
-	mem = open_mem(self->pid, O_RDWR);
-	answer = uffd_open(mem, O_CLOEXEC | O_NONBLOCK, false);
-	ASSERT_EQ(0, answer.error) TH_LOG("%s", answer.message);
-	ASSERT_EQ(0, uffd_api(answer.fd, UFFD_FEATURE_EVENT_FORK));
-	ASSERT_EQ(0, uffd_register(answer.fd, region, PAGES * PAGE));
+	other = child_of_watched();
+	uffd = uffd_of(_metadata, self->pid);
 	WATCH(&self->r, OF_TREE(self->pid));
 	board->step = 1;
 	/* it is in fork() by then, or else nothing is shown */
@@ -341,7 +307,7 @@ TEST_F_TIMEOUT(event, fork_that_hangs, 240)
 	end = self->r.n;
 	at = 0;
 	EXPECT_EQ(NULL, next_of(&self->r, &at, FORK, self->pid));
-	ASSERT_EQ(0, uffd_read(answer.fd, &msg, PATIENCE));
+	ASSERT_EQ(0, uffd_read(uffd, &msg, PATIENCE));
 	ASSERT_EQ(UFFD_EVENT_FORK, msg.event);
 	END_WELL(&self->r);
 	/* and in the end this, too */
@@ -350,7 +316,7 @@ TEST_F_TIMEOUT(event, fork_that_hangs, 240)
 	EXPECT_EQ(1, t->n_uffds);
 	ASSERT_NE(NULL, next_of(&self->r, &end, EXIT, A(t, CHILD)));
 	close(msg.arg.fork.ufd);
-	close(mem);
+	close(uffd);
 }
 
 /* ---- pages dropped in other ways than by madvise() and fallocate() ---- */

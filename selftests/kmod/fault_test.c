@@ -26,8 +26,8 @@
 #include "fault.h"
 #include "module.h"
 #include "process.h"
-#include "reader.h"
 #include "request.h"
+#include "watching.h"
 
 #define MOST 1000		/* no request asks for memory that often */
 #define LONG 60000		/* ms */

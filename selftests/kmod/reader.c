@@ -1,15 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Who reads what a watch tells, and what is looked for in it. */
-#define _GNU_SOURCE
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
-#include <sys/mman.h>
 #include <libmnl/libmnl.h>
 
 #include "reader.h"
+#include "watched.h"
 
 void each_told(const struct nlmsghdr *nlh, void *arg)
 {
@@ -152,44 +150,4 @@ const struct told *next_there(const struct reader *r, size_t *at, pid_t pid)
 			return t;
 	}
 	return NULL;
-}
-
-void at_step(int n)
-{
-	while (board->step < n)
-		usleep(1000);
-}
-
-void map(unsigned long first, unsigned long n)
-{
-	if (mmap(PLACE(first), n * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) !=
-	    PLACE(first))
-		_exit(90);
-}
-
-void unmap(unsigned long first, unsigned long n)
-{
-	if (munmap(PLACE(first), n * PAGE))
-		_exit(91);
-}
-
-/* where this program goes on after execve(); the first thing that it does in the arena is unmapping */
-__attribute__((constructor)) static void after_exec(void)
-{
-	const char *what = getenv("WATCH_TEST_AFTER_EXEC");
-
-	if (!what)
-		return;
-	map(1, 2);
-	unmap(1, 1);
-	_exit(atoi(what));
-}
-
-void exec_self(const char *code)
-{
-	char variable[64];
-
-	snprintf(variable, sizeof(variable), "WATCH_TEST_AFTER_EXEC=%s", code);
-	execve("/proc/self/exe", (char *[]){ "watch_test", NULL }, (char *[]){ variable, NULL });
-	_exit(92);
 }

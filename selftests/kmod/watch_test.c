@@ -2,27 +2,21 @@
 /* Tests of watch-start, watch-stop and what they tell. */
 #define _GNU_SOURCE
 #include <errno.h>
-#include <fcntl.h>
-#include <poll.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 #include <sys/mman.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
-#include <libmnl/libmnl.h>
-#include <linux/genetlink.h>
 
 #include "harness.h"
 #include "module.h"
-#include "process.h"
-#include "reader.h"
+#include "watching.h"
 
 #ifndef MREMAP_DONTUNMAP
 #define MREMAP_DONTUNMAP 4
@@ -132,15 +126,6 @@ static int mremaps(void *fd)
 	return 0;
 }
 
-/* one page after the other, so that each place is known */
-static int storm(void *arg)
-{
-	at_step(1);
-	for (unsigned long i = 0; i < STORM; i++)
-		munmap(PLACE(i), PAGE);
-	return 0;
-}
-
 static int storm_for_ever(void *arg)
 {
 	at_step(1);
@@ -171,23 +156,12 @@ FIXTURE(watch)
 
 FIXTURE_SETUP(watch)
 {
-	process_prepare();
-	ASSERT_LT(0, request_family());
-	self->fd = memfd_create("watched", MFD_CLOEXEC);
-	ASSERT_LE(0, self->fd);
-	ASSERT_EQ(0, ftruncate(self->fd, 16 * PAGE));
+	self->fd = watching_begin(_metadata);
 }
 
 FIXTURE_TEARDOWN(watch)
 {
-	if (self->pid) {
-		kill(self->pid, SIGKILL);
-		waitpid(self->pid, NULL, 0);
-	}
-	reader_close(&self->r);
-	reader_close(&self->r2);
-	close(self->fd);
-	munmap(ARENA, STORM * PAGE);
+	watching_end(&self->r, &self->r2, self->pid, self->fd);
 }
 
 TEST_F_TIMEOUT(watch, fork_exec_exit, 120)
@@ -200,9 +174,7 @@ TEST_F_TIMEOUT(watch, fork_exec_exit, 120)
 	self->pid = process_start(forks_and_execs, NULL);
 	WATCH(&self->r, OF_TREE(self->pid));
 	board->step = 1;
-	for (int i = 0; i < PATIENCE && !board->child; i++)
-		usleep(1000);
-	child = board->child;
+	child = child_of_watched();
 	ASSERT_LT(0, child);
 	started = process_stat(child, STAT_START_TIME);
 	board->step = 2;
@@ -624,17 +596,13 @@ TEST_F_TIMEOUT(watch, fork_with_userfaultfd, 120)
 	const struct told *t;
 	struct uffd_msg msg;
 	size_t at = 0;
-	int mem;
+	int uffd;
 
 	self->pid = process_start(forks_once, NULL);
-	mem = open_mem(self->pid, O_RDWR);
-	answer = uffd_open(mem, O_CLOEXEC | O_NONBLOCK, false);
-	ASSERT_EQ(0, answer.error) TH_LOG("%s", answer.message);
-	ASSERT_EQ(0, uffd_api(answer.fd, UFFD_FEATURE_EVENT_FORK));
-	ASSERT_EQ(0, uffd_register(answer.fd, region, PAGES * PAGE));
+	uffd = uffd_of(_metadata, self->pid);
 	WATCH(&self->r, OF_TREE(self->pid));
 	board->step = 1;
-	ASSERT_EQ(0, uffd_read(answer.fd, &msg, PATIENCE));
+	ASSERT_EQ(0, uffd_read(uffd, &msg, PATIENCE));
 	ASSERT_EQ(UFFD_EVENT_FORK, msg.event);
 	self->r2.sock = request_socket();
 	answer = request(self->r2.sock, MEMFDCR_CMD_UFFD_GET, LIST({ MEMFDCR_A_UFFD_FD, 4, msg.arg.fork.ufd }));
@@ -646,15 +614,10 @@ TEST_F_TIMEOUT(watch, fork_with_userfaultfd, 120)
 	ASSERT_EQ(1, t->n_uffds) print(&self->r);
 	EXPECT_EQ(answer.uffd_id, t->uffds[0]);
 	close(msg.arg.fork.ufd);
-	close(mem);
+	close(uffd);
 }
 
 /* ---- slow readers, several, and none any more ---- */
-
-static void *map_storm(void)
-{
-	return mmap(ARENA, STORM * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0);
-}
 
 /* reads all of a storm, told or lost, each in its place; counts what is not as it should be */
 static int account_for_storm(struct reader *r, uint64_t *lost)
@@ -690,8 +653,7 @@ TEST_F_TIMEOUT(watch, reader_who_does_not_read, 300)
 {
 	uint64_t lost = 0;
 
-	ASSERT_EQ(ARENA, map_storm());
-	self->pid = process_start(storm, NULL);
+	self->pid = start_storm();
 	WATCH(&self->r, OF_PID(self->pid), LIMIT(16));
 	board->step = 1;
 	/* it does not wait for us */
@@ -707,8 +669,7 @@ TEST_F_TIMEOUT(watch, reader_who_may_be_slow, 300)
 {
 	uint64_t lost = 0;
 
-	ASSERT_EQ(ARENA, map_storm());
-	self->pid = process_start(storm, NULL);
+	self->pid = start_storm();
 	WATCH(&self->r, OF_PID(self->pid), LIMIT(16));
 	board->step = 1;
 	EXPECT_EQ(0, account_for_storm(&self->r, &lost));
