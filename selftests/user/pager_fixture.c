@@ -53,6 +53,15 @@ static void must(bool ok, const char *what)
 
 #define MUST(x) must(!!(x), #x)
 
+bool have_userfaultfd(void)
+{
+	int fd = (int)syscall(SYS_userfaultfd, O_CLOEXEC);
+
+	if (fd >= 0)
+		close(fd);
+	return fd >= 0;
+}
+
 static uint64_t mix(uint64_t x)
 {
 	x += 0x9e3779b97f4a7c15ULL;
@@ -498,6 +507,22 @@ int child_arm_keep(struct rig *rig)
 void child_arm(struct rig *rig)
 {
 	close(child_arm_keep(rig));
+}
+
+pid_t fork_here(void)
+{
+	pid_t pid = fork();
+
+	if (!pid)
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+	return pid;
+}
+
+bool waited_ok(pid_t pid)
+{
+	int status;
+
+	return pid > 0 && waitpid(pid, &status, 0) == pid && !status;
 }
 
 static void arm_child(struct rig *rig, struct test_child *c)

@@ -85,6 +85,9 @@ struct rig {
 enum layout { DENSE, EMPTY, ALTERNATE, RANDOM, HOLES };
 enum { NOTHING, WORDS, ZEROS };
 
+/* whether this user may have one on this kernel */
+bool have_userfaultfd(void);
+
 void rig_seed(int argc, char **argv);
 uint64_t rig_random(void);
 /* each process and thread its own sequence */
@@ -112,6 +115,10 @@ void child_arm(struct rig *rig);
 /* child_arm() that keeps a duplicate of the descriptor */
 int child_arm_keep(struct rig *rig);
 int child_madvise(struct rig *rig, void *address, size_t length, int advice);
+
+/* for children of children; no allocation and no locks: in a process with threads, too */
+pid_t fork_here(void);
+bool waited_ok(pid_t pid);		/* it ended with status 0 */
 
 uint64_t word_at(const struct test_object *o, uint64_t page, unsigned int i);
 /* false, with a line on stderr, if page (at address) is not what the image says */

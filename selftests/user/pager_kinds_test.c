@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* The pager with huge pages of hugetlbfs, private mappings, and several mappings of one object in one process. */
 #include <errno.h>
-#include <fcntl.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -9,9 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "pager_fixture.h"
@@ -60,22 +56,6 @@ static void scenario(const char *name, int (*fn)(struct rig *rig, void *arg), un
 		       background ? "faults and background" : "faults only");
 		rig_end(&rig);
 	}
-}
-
-static bool waited_ok(pid_t pid)
-{
-	int status;
-
-	return pid > 0 && waitpid(pid, &status, 0) == pid && !status;
-}
-
-static pid_t fork_here(void)
-{
-	pid_t pid = fork();
-
-	if (!pid)
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-	return pid;
 }
 
 static int looks(struct rig *rig, void *arg)

@@ -3,35 +3,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
-#include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "pager_fixture.h"
 #include "tap.h"
-
-/* no allocation and no locks: may run in a child of a process with threads */
-static bool waited_ok(pid_t pid)
-{
-	int status;
-
-	return pid > 0 && waitpid(pid, &status, 0) == pid && !status;
-}
-
-static pid_t fork_here(void)
-{
-	pid_t pid = fork();
-
-	if (!pid)
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-	return pid;
-}
 
 /* one scenario in one child; rc of the pager is 0, or -ESRCH if the child ended before everything was in */
 static void one(const char *name, int (*fn)(struct rig *rig, void *arg), unsigned int objects, bool no_resolve)
@@ -669,14 +647,11 @@ static void test_fork_to_the_end(void)
 
 int main(int argc, char **argv)
 {
-	int fd = (int)syscall(SYS_userfaultfd, O_CLOEXEC);
-
 	rig_seed(argc, argv);
-	if (fd < 0) {
+	if (!have_userfaultfd()) {
 		tap_skip("no userfaultfd for this user on this kernel");
 		return tap_done();
 	}
-	close(fd);
 	one("child and grandchild read and write", fork_generations, 1, false);
 	one("child and grandchild read and write", fork_generations, 1, true);
 	test_orphans();

@@ -8,7 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "pager/pager-internal.h"
@@ -322,15 +321,12 @@ static void test_alive(void)
 
 int main(int argc, char **argv)
 {
-	int fd = (int)syscall(SYS_userfaultfd, O_CLOEXEC);
-
 	rig_seed(argc, argv);
 	test_tables();
-	if (fd < 0) {
+	if (!have_userfaultfd()) {
 		tap_skip("no userfaultfd for this user on this kernel");
 		return tap_done();
 	}
-	close(fd);
 	test_old_shrink();
 	test_swapped();
 	test_nonsense();

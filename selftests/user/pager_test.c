@@ -7,21 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "pager_fixture.h"
 #include "tap.h"
-
-static bool have_userfaultfd(void)
-{
-	int fd = (int)syscall(SYS_userfaultfd, O_CLOEXEC);
-
-	if (fd >= 0)
-		close(fd);
-	return fd >= 0;
-}
 
 /* maps all objects and checks all of them, page by page in random order */
 static int check_all(struct rig *rig, void *arg)

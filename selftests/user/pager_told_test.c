@@ -531,14 +531,11 @@ static void run_test(const struct test *t)
 
 int main(int argc, char **argv)
 {
-	int fd = (int)syscall(SYS_userfaultfd, O_CLOEXEC);
-
 	rig_seed(argc, argv);
-	if (fd < 0) {
+	if (!have_userfaultfd()) {
 		tap_skip("no userfaultfd for this user on this kernel");
 		return tap_done();
 	}
-	close(fd);
 	for (size_t i = 0; i < sizeof(tests) / sizeof(*tests); i++)
 		run_test(&tests[i]);
 	return tap_done();

@@ -632,14 +632,11 @@ static void test_stop(void)
 
 int main(int argc, char **argv)
 {
-	int fd = (int)syscall(SYS_userfaultfd, O_CLOEXEC);
-
 	rig_seed(argc, argv);
-	if (fd < 0) {
+	if (!have_userfaultfd()) {
 		tap_skip("no userfaultfd for this user on this kernel");
 		return tap_done();
 	}
-	close(fd);
 	test_vanishing();
 	test_pagemap();
 	test_truncated_image();
