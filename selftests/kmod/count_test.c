@@ -167,16 +167,6 @@ TEST_F(counted, system_v_is_as_ipcs_says)
 	EXPECT_STREQ("SYSV00000000", got.objects[0].name);
 }
 
-static bool write_sysctl(const char *path, const char *value)
-{
-	int fd = open(path, O_WRONLY | O_CLOEXEC);
-	bool ok = fd >= 0 && write(fd, value, strlen(value)) == strlen(value);
-
-	if (fd >= 0)
-		close(fd);
-	return ok;
-}
-
 /* the number of a segment can be that of a memfd */
 TEST_F(counted, same_inode_number_twice)
 {
@@ -186,7 +176,7 @@ TEST_F(counted, same_inode_number_twice)
 	int id;
 
 	snprintf(number, sizeof(number), "%llu", (long long)self->object.ino);
-	if (!write_sysctl("/proc/sys/kernel/shm_next_id", number))
+	if (!write_file("/proc/sys/kernel/shm_next_id", number))
 		SKIP(return, "ids of segments cannot be chosen");
 	id = shmget(IPC_PRIVATE, PAGE, IPC_CREAT | 0600);
 	ASSERT_EQ(self->object.ino, id);
@@ -220,7 +210,7 @@ TEST_F(counted, same_inode_number_twice_in_hugetlb)
 	ASSERT_LE(0, fd);
 	memfd = own_object(fd);
 	snprintf(number, sizeof(number), "%llu", (long long)memfd.ino);
-	if (!write_sysctl("/proc/sys/kernel/shm_next_id", number))
+	if (!write_file("/proc/sys/kernel/shm_next_id", number))
 		SKIP(return, "ids of segments cannot be chosen");
 	id = shmget(IPC_PRIVATE, HUGE_PAGE, IPC_CREAT | 0600 | SHM_HUGETLB);
 	ASSERT_EQ(memfd.ino, id);

@@ -520,15 +520,6 @@ TEST_F_TIMEOUT(event, who_shares_memory, 120)
 /* in a user namespace of its own: watches a child that executes a program which neither may read */
 #define UNREADABLE "/tmp/unreadable"
 
-static bool write_file(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY | O_CLOEXEC);
-	bool done = fd >= 0 && write(fd, text, strlen(text)) == strlen(text);
-
-	close(fd);
-	return done;
-}
-
 /* a shell, whose memory belongs to our user namespace, and that goes on once a line comes */
 static pid_t start_shell(int *line)
 {
@@ -557,9 +548,7 @@ static int watches_unreadable(void *arg)
 
 	/* /proc/self is its own again, of which a change of user has taken it */
 	if (setresgid(1000, 1000, 1000) || setresuid(1000, 1000, 1000) || prctl(PR_SET_DUMPABLE, 1) ||
-	    unshare(CLONE_NEWUSER) ||
-	    !write_file("/proc/self/setgroups", "deny") || !write_file("/proc/self/uid_map", "0 1000 1") ||
-	    !write_file("/proc/self/gid_map", "0 1000 1"))
+	    unshare(CLONE_NEWUSER) || !map_ids(1000))
 		return 80;
 	pid = start_shell(&line);
 	/* its memory is not within reach before it is the shell */

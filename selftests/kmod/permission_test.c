@@ -58,26 +58,6 @@ static bool become(uid_t id)
 	return !prctl(PR_SET_DUMPABLE, 1) && !prctl(PR_SET_PDEATHSIG, SIGKILL);
 }
 
-static bool write_file(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY | O_CLOEXEC);
-	bool ok = fd >= 0 && write(fd, text, strlen(text)) == strlen(text);
-
-	if (fd >= 0)
-		close(fd);
-	return ok;
-}
-
-/* root there is this uid here; in a namespace that was just made */
-static bool map_ids(uid_t uid)
-{
-	char map[32];
-
-	snprintf(map, sizeof(map), "0 %u 1", uid);
-	write_file("/proc/self/setgroups", "deny");
-	return write_file("/proc/self/uid_map", map) && write_file("/proc/self/gid_map", map);
-}
-
 static int be(void *arg)
 {
 	const struct person *person = arg;
@@ -541,6 +521,14 @@ static int in_child(int (*fn)(FIXTURE_DATA(permission) *self), FIXTURE_DATA(perm
 
 #define NO_NAMESPACES 77
 
+#define EXPECT_IN_NAMESPACE(fn) do {				\
+	int result_ = in_child(fn, self);			\
+								\
+	if (result_ == NO_NAMESPACES)				\
+		SKIP(return, "no user namespaces here");	\
+	EXPECT_EQ(0, result_);					\
+} while (0)
+
 TEST_F(permission, outer_root_sees_inner_processes)
 {
 	pid_t pid = factory_start(be, &(struct person){ SOMEBODY, .namespaces = CLONE_NEWUSER });
@@ -584,11 +572,7 @@ static int as_inner_root(FIXTURE_DATA(permission) *self)
 
 TEST_F(permission, inner_root_sees_no_outer_processes)
 {
-	int result = in_child(as_inner_root, self);
-
-	if (result == NO_NAMESPACES)
-		SKIP(return, "no user namespaces here");
-	EXPECT_EQ(0, result);
+	EXPECT_IN_NAMESPACE(as_inner_root);
 }
 
 /* a user who makes a namespace has all capabilities there, and none over what was his before */
@@ -608,11 +592,7 @@ static int as_users_inner_root(FIXTURE_DATA(permission) *self)
 
 TEST_F(permission, users_inner_root_sees_no_more_than_the_user)
 {
-	int result = in_child(as_users_inner_root, self);
-
-	if (result == NO_NAMESPACES)
-		SKIP(return, "no user namespaces here");
-	EXPECT_EQ(0, result);
+	EXPECT_IN_NAMESPACE(as_users_inner_root);
 }
 
 /* owner of an object as the caller's namespace has it */
@@ -633,13 +613,8 @@ static int as_other_owner(FIXTURE_DATA(permission) *self)
 
 TEST_F(permission, owner_in_the_callers_namespace)
 {
-	int result;
-
 	ASSERT_EQ(0, fchown(self->fd, SOMEBODY, SOMEBODY));
-	result = in_child(as_other_owner, self);
-	if (result == NO_NAMESPACES)
-		SKIP(return, "no user namespaces here");
-	EXPECT_EQ(0, result);
+	EXPECT_IN_NAMESPACE(as_other_owner);
 }
 
 /* ---- pid namespaces ---- */

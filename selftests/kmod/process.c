@@ -332,3 +332,22 @@ bool read_line(const char *path, const char *key, char *value, size_t size)
 		fclose(file);
 	return found;
 }
+
+bool write_file(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+	bool ok = fd >= 0 && write(fd, text, strlen(text)) == strlen(text);
+
+	if (fd >= 0)
+		close(fd);
+	return ok;
+}
+
+bool map_ids(uid_t uid)
+{
+	char map[32];
+
+	snprintf(map, sizeof(map), "0 %u 1", uid);
+	write_file("/proc/self/setgroups", "deny");
+	return write_file("/proc/self/uid_map", map) && write_file("/proc/self/gid_map", map);
+}

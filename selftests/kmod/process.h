@@ -61,5 +61,7 @@ int uffd_read(int uffd, struct uffd_msg *msg, int milliseconds);	/* -EAGAIN: non
 
 int count_fds(void);
 bool read_line(const char *path, const char *key, char *value, size_t size);	/* what follows key in the file */
+bool write_file(const char *path, const char *text);	/* to one that is there */
+bool map_ids(uid_t uid);	/* root is that one outside: of a user namespace that the caller has just made */
 
 #endif
