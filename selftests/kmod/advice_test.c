@@ -233,16 +233,24 @@ static void *advise_unwatched(void *arg)
 	return NULL;
 }
 
+/* in so many threads, each with its number, until all are done */
+static void all_at_once(unsigned long n, void *(*fn)(void *))
+{
+	pthread_t threads[n];
+
+	for (unsigned long i = 0; i < n; i++)
+		pthread_create(&threads[i], NULL, fn, (void *)i);
+	for (unsigned long i = 0; i < n; i++)
+		pthread_join(threads[i], NULL);
+}
+
 static int many_threads(void *arg)
 {
-	pthread_t threads[THREADS], other;
+	pthread_t other;
 
 	wait_start();
 	pthread_create(&other, NULL, advise_unwatched, NULL);
-	for (unsigned long i = 0; i < THREADS; i++)
-		pthread_create(&threads[i], NULL, advise_own, (void *)i);
-	for (int i = 0; i < THREADS; i++)
-		pthread_join(threads[i], NULL);
+	all_at_once(THREADS, advise_own);
 	board->step = 2;
 	return 0;
 }
@@ -278,13 +286,8 @@ static void *advise_once(void *arg)
 
 static int crowd(void *arg)
 {
-	pthread_t threads[CROWD];
-
 	wait_start();
-	for (unsigned long i = 0; i < CROWD; i++)
-		pthread_create(&threads[i], NULL, advise_once, (void *)i);
-	for (int i = 0; i < CROWD; i++)
-		pthread_join(threads[i], NULL);
+	all_at_once(CROWD, advise_once);
 	return 0;
 }
 
@@ -504,13 +507,8 @@ static void *remove_page(void *arg)
 
 static int too_many(void *arg)
 {
-	pthread_t threads[TOO_MANY];
-
 	wait_start();
-	for (unsigned long i = 0; i < TOO_MANY; i++)
-		pthread_create(&threads[i], NULL, remove_page, (void *)i);
-	for (int i = 0; i < TOO_MANY; i++)
-		pthread_join(threads[i], NULL);
+	all_at_once(TOO_MANY, remove_page);
 	return 0;
 }
 
