@@ -50,11 +50,7 @@ static FILE *open_text(void)
 
 static bool is(const char *expected)
 {
-	if (!strcmp(text, expected))
-		return true;
-	tap_diag("expected:\n%s", expected);
-	tap_diag("printed:\n%s", text);
-	return false;
+	return tap_same(text, expected);
 }
 
 static void print_table(const char *names, unsigned int which, bool raw)

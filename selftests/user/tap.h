@@ -3,6 +3,7 @@
  * Results of a test program in KTAP (the kernel's flavour of TAP, version 13), for the tests of the user space parts.
  *
  *	TAP_OK(size == 42, "size of %s is 42", name);	one result; a failure also names the file and line
+ *	TAP_OK(tap_same(text, "..."), "JSON");		the same, and what is there shown next to what should be
  *	tap_skip("no userfaultfd on this kernel");	one result that counts as passed
  *	tap_diag("seed %u", seed);			a comment line
  *	return tap_done();				prints the plan; exit status of main(): 0, or 1 if anything failed
@@ -15,6 +16,7 @@
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <string.h>
 
 static unsigned int tap_count;
 static unsigned int tap_failures;
@@ -62,6 +64,16 @@ static inline bool tap_result(bool ok, const char *file, int line, const char *c
 
 /* evaluates to the condition, so that a test can stop where going on makes no sense */
 #define TAP_OK(cond, ...) tap_result(!!(cond), __FILE__, __LINE__, #cond, __VA_ARGS__)
+
+/* shows both where they differ */
+static inline bool tap_same(const char *printed, const char *expected)
+{
+	if (!strcmp(printed, expected))
+		return true;
+	tap_diag("expected:\n%s", expected);
+	tap_diag("printed:\n%s", printed);
+	return false;
+}
 
 static inline void tap_skip(const char *reason)
 {

@@ -198,11 +198,7 @@ static int print(bool json)
 
 static bool is(const char *expected)
 {
-	if (!strcmp(text, expected))
-		return true;
-	tap_diag("expected:\n%s", expected);
-	tap_diag("printed:\n%s", text);
-	return false;
+	return tap_same(text, expected);
 }
 
 /* one of each, and what differs among them */
