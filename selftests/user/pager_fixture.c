@@ -293,19 +293,11 @@ static const struct pager_ops ops = {
 	.log = rig_log,
 };
 
-static const struct pager_ops ops_no_resolve = {
-	.advice = rig_advice,
-	.forked = rig_forked,
-	.uffd_id = rig_uffd_id,
-	.user = rig_user,
-	.complete = rig_complete,
-	.log = rig_log,
-};
-
 void rig_new(struct rig *rig, bool background)
 {
 	memset(rig, 0, sizeof(*rig));
-	rig->config.ops = &ops;
+	rig->ops = ops;
+	rig->config.ops = &rig->ops;
 	rig->config.data = rig;
 	rig->config.no_background = !background;
 	rig->shared = mmap(NULL, sizeof(*rig->shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -405,7 +397,7 @@ static void need_pager(struct rig *rig)
 	if (rig->pager)
 		return;
 	if (rig->no_resolve)
-		rig->config.ops = &ops_no_resolve;
+		rig->ops.resolve = NULL;
 	rig->pager = pager_new(&rig->config);
 	MUST(rig->pager);
 }

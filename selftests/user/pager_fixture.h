@@ -65,6 +65,7 @@ struct test_child {
 
 struct rig {
 	struct pager_config config;
+	struct pager_ops ops;
 	struct pager *pager;
 	struct shared *shared;
 	struct test_object objects[MAX_OBJECTS];

@@ -375,12 +375,11 @@ static int shared(void)
 {
 	static char stack[65536] __attribute__((aligned(16)));
 	pid_t pid = fork();
-	int status;
 
 	if (!pid)
 		_exit(clone(survivor, stack + sizeof(stack), CLONE_VM | SIGCHLD, NULL) < 0);
 	tell_fork(pid, 7, FIRST_ID);
-	NEED(waitpid(pid, &status, 0) == pid && !status);
+	NEED(waited_ok(pid));
 	NEED(tell_of(TELL_EXIT, pid)->spaces == 2);
 	NEED(named_soon(777, "asked"));
 	__atomic_store_n(&scene.rig.shared->flags[1], 1, __ATOMIC_RELEASE);

@@ -64,14 +64,12 @@ static int execs(struct rig *rig, void *arg)
 	return 2;
 }
 
-static int looks_at_all(struct rig *rig, void *arg)
+static int waits_and_looks(struct rig *rig, void *microseconds)
 {
 	unsigned char *map = child_map(rig, &rig->objects[0], 0, rig->objects[0].pages);
 
-	(void)arg;
 	child_arm(rig);
-	/* not before the others are gone */
-	usleep(600000);
+	usleep((useconds_t)(uintptr_t)microseconds);
 	return !check_pages(&rig->objects[0], map, 0, rig->objects[0].pages);
 }
 
@@ -124,7 +122,8 @@ static void test_vanishing(void)
 	rig_spawn(&rig, exits, NULL);
 	rig_spawn(&rig, execs, NULL);
 	rig_spawn(&rig, is_killed, NULL);
-	rig_spawn(&rig, looks_at_all, NULL);
+	/* not before the others are gone */
+	rig_spawn(&rig, waits_and_looks, (void *)600000);
 	rig_arm(&rig);
 	rc = rig_run(&rig);
 	waitpid(rig.children[2].pid, &rig.children[2].status, 0);
@@ -327,7 +326,6 @@ static int forks_and_looks(struct rig *rig, void *arg)
 	unsigned char *map = child_map(rig, o, 0, o->pages);
 	uint64_t state = (uint64_t)getpid();
 	pid_t pid;
-	int status;
 
 	(void)arg;
 	child_arm(rig);
@@ -340,11 +338,11 @@ static int forks_and_looks(struct rig *rig, void *arg)
 
 		if (!other)
 			_exit(0);
-		if (waitpid(other, &status, 0) != other || status)
+		if (!waited_ok(other))
 			return 1;
 	}
 	__atomic_store_n(&rig->shared->flags[0], 1, __ATOMIC_RELEASE);
-	if (waitpid(pid, &status, 0) != pid || status)
+	if (!waited_ok(pid))
 		return 2;
 	return !check_pages(o, map, 0, o->pages);
 }
@@ -419,7 +417,7 @@ static int forks_many(struct rig *rig, void *arg)
 	struct test_object *o = &rig->objects[0];
 	unsigned char *map = child_map(rig, o, 0, o->pages);
 	pid_t pids[20];
-	int status, bad = 0;
+	int bad = 0;
 
 	(void)arg;
 	child_arm(rig);
@@ -432,7 +430,7 @@ static int forks_many(struct rig *rig, void *arg)
 		}
 	}
 	for (int i = 0; i < 20; i++)
-		bad |= waitpid(pids[i], &status, 0) != pids[i] || status;
+		bad |= !waited_ok(pids[i]);
 	return bad;
 }
 
@@ -601,16 +599,6 @@ static void test_signals(void)
 	rig_end(&rig);
 }
 
-static int waits_and_looks(struct rig *rig, void *arg)
-{
-	unsigned char *map = child_map(rig, &rig->objects[0], 0, rig->objects[0].pages);
-
-	(void)arg;
-	child_arm(rig);
-	usleep(150000);
-	return !check_pages(&rig->objects[0], map, 0, rig->objects[0].pages);
-}
-
 static void test_stop(void)
 {
 	struct rig rig;
@@ -618,7 +606,7 @@ static void test_stop(void)
 
 	rig_new(&rig, false);
 	rig_object(&rig, 200 * PAGE, DENSE);
-	rig_spawn(&rig, waits_and_looks, NULL);
+	rig_spawn(&rig, waits_and_looks, (void *)150000);
 	rig_arm(&rig);
 	timer = open_timer(30);
 	pager_watch_fd(rig.pager, timer, stop_pager, &rig);
