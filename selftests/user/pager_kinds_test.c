@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* The pager with huge pages of hugetlbfs, private mappings, and several mappings of one object in one process. */
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -489,6 +491,16 @@ static void test_private(void)
 	}
 }
 
+/* the pool is the machine's, and who else runs this waits; until the descriptor is closed, here and in children */
+static int lock_pool(void)
+{
+	int fd = open("/proc/sys/vm/nr_hugepages", O_RDONLY | O_CLOEXEC);
+
+	if (fd >= 0)
+		flock(fd, LOCK_EX);
+	return fd;
+}
+
 /* so many huge pages at least: borrowed, if the machine can spare them */
 static bool borrow_huge_pages(long n, long *back)
 {
@@ -521,14 +533,18 @@ static void give_back(long total)
 int main(int argc, char **argv)
 {
 	long back;
+	int pool;
 
 	rig_seed(argc, argv);
 	scenario("shared memory mapped several times in one process", several, 1, 0, RANDOM);
 	test_private();
+	pool = lock_pool();
 	if (borrow_huge_pages(POOL, &back))
 		test_huge_pages();
 	else
 		tap_skip("huge pages: fewer than 48 are free, and vm.nr_hugepages cannot be raised so far");
 	give_back(back);
+	if (pool >= 0)
+		close(pool);
 	return tap_done();
 }
