@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Which watch has which process, and what the hooks do for it. */
+/* Which watch has which process. */
 #ifndef MEMFDCR_MEMBERS_H
 #define MEMFDCR_MEMBERS_H
 
@@ -46,14 +46,10 @@ struct memfdcr_watch {
 
 void memfdcr_watch_put(struct memfdcr_watch *w);
 
-int memfdcr_members_init(void);
-int memfdcr_members_hook(void);
-void memfdcr_members_unhook(void);
 int memfdcr_members_add(struct memfdcr_watch *w, struct task_struct *process, struct user_namespace *reach,
 			long *patience);
 bool memfdcr_members_begin(struct memfdcr_watch *w);
 void memfdcr_members_clear(struct memfdcr_watch *w);
-void memfdcr_members_drain(void);
 void memfdcr_members_exit(void);
 
 #endif

@@ -23,8 +23,10 @@
 #include <uapi/linux/memfdcr.h>
 
 #include "access.h"
+#include "hooks.h"
 #include "members.h"
 #include "netlink.h"
+#include "space.h"
 #include "walk.h"
 #include "watch.h"
 
@@ -47,7 +49,7 @@ static void unhook_idle(struct work_struct *work)
 {
 	mutex_lock(&lock);
 	if (hooked && list_empty(&watches)) {
-		memfdcr_members_unhook();
+		memfdcr_hooks_remove();
 		hooked = false;
 	}
 	mutex_unlock(&lock);
@@ -226,7 +228,7 @@ static int start_locked(struct sk_buff *skb, struct genl_info *info, struct memf
 		return -EUSERS;
 	}
 	if (!hooked)
-		err = memfdcr_members_hook();
+		err = memfdcr_hooks_add();
 	if (err == -ENOMEM) {
 		GENL_SET_ERR_MSG(info, "no memory for the hooks");
 		return err;
@@ -377,9 +379,9 @@ int memfdcr_watch_init(void)
 	err = memfdcr_events_module_init();
 	if (err)
 		return err;
-	err = memfdcr_members_init();
+	err = memfdcr_spaces_init();
 	if (err)
-		goto err_members;
+		goto err_spaces;
 	ending = alloc_workqueue("memfdcr_watch", WQ_UNBOUND, 0);
 	err = -ENOMEM;
 	if (!ending)
@@ -388,8 +390,8 @@ int memfdcr_watch_init(void)
 	return 0;
 
 err_ending:
-	memfdcr_members_drain();
-err_members:
+	memfdcr_spaces_drain();
+err_spaces:
 	memfdcr_events_module_exit();
 	return err;
 }
@@ -405,7 +407,7 @@ void memfdcr_watch_exit(void)
 	cancel_work_sync(&closed_work);
 	cancel_delayed_work_sync(&idle_work);
 	unhook_idle(NULL);
-	memfdcr_members_drain();
+	memfdcr_spaces_drain();
 	destroy_workqueue(ending);
 	memfdcr_events_module_exit();
 	memfdcr_members_exit();
