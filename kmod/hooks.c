@@ -2,9 +2,12 @@
 /*
  * The hooks that tell what processes in watches do: in place only while there are watches.
  *
- * fork, exec and exit are tracepoints. Where fork() and mremap() have the address space locked probes are reached: one
- * on what fork() calls, and those on what only mremap() calls, for a mapping that grows where it is tells nobody.
+ * fork, exec and exit are tracepoints. Where fork() and mremap() have the address space locked, function tracing calls
+ * us: at the entry of what fork() calls, and of what only mremap() calls, for a mapping that grows where it is tells
+ * nobody. All processes run through these, and function tracing costs them a fraction of what probes do. As permanent
+ * as it is asked to be, it cannot be switched off meanwhile.
  */
+#include <linux/ftrace.h>
 #include <linux/kprobes.h>
 #include <linux/math64.h>
 #include <linux/mm.h>
@@ -158,7 +161,7 @@ static void on_exit(void *data, struct task_struct *p)
 	on_thread_exit(p);
 }
 
-/* ---- where mremap() and fork() have the address space locked: probes ---- */
+/* ---- where mremap() and fork() have the address space locked: entries of functions ---- */
 
 static void each_move_begins(void)
 {
@@ -171,23 +174,21 @@ static void each_move_begins(void)
 }
 
 /* what only mremap() calls */
-static int space_changes(struct kprobe *kp, struct pt_regs *regs)
+static void space_changes(unsigned long ip, unsigned long caller, struct ftrace_ops *ops, struct ftrace_regs *regs)
 {
 	each_move_begins();
-	return 0;
 }
 
 /* what many call: of these, an mremap() that may let a mapping grow where it is does nothing else before */
-static int space_may_grow(struct kprobe *kp, struct pt_regs *regs)
+static void space_may_grow(unsigned long ip, unsigned long caller, struct ftrace_ops *ops, struct ftrace_regs *regs)
 {
 	unsigned long args[6];
 
 	if (memfdcr_in_mremap(args) && args[2] > args[1] && !(args[3] & (MREMAP_FIXED | MREMAP_DONTUNMAP)))
 		each_move_begins();
-	return 0;
 }
 
-static int space_is_copied(struct kprobe *kp, struct pt_regs *regs)
+static void space_is_copied(unsigned long ip, unsigned long caller, struct ftrace_ops *ops, struct ftrace_regs *regs)
 {
 	struct memfdcr_member *m;
 
@@ -195,7 +196,6 @@ static int space_is_copied(struct kprobe *kp, struct pt_regs *regs)
 	memfdcr_for_each_member(m, current->signal)
 		memfdcr_call_fork(m);
 	rcu_read_unlock();
-	return 0;
 }
 
 /* ---- the hooks themselves ---- */
@@ -210,24 +210,31 @@ static struct hook {
 	{ "sched_process_exit", on_exit },
 };
 
-static const struct probe {
+static struct ftrace_ops copied = { .func = space_is_copied, .flags = FTRACE_OPS_FL_PERMANENT };
+static struct ftrace_ops changes = { .func = space_changes, .flags = FTRACE_OPS_FL_PERMANENT };
+static struct ftrace_ops may_grow = { .func = space_may_grow, .flags = FTRACE_OPS_FL_PERMANENT };
+
+static const struct entry {
 	const char *symbol;
-	kprobe_pre_handler_t handler;
+	struct ftrace_ops *ops;
 	/* what newer kernels have: where that is, this is not needed, and where that is not, it is */
 	const char *newer;
 	bool may_lack;
-} probes[] = {
-	{ "uprobe_dup_mmap", space_is_copied },
+} entries[] = {
+	{ "uprobe_dup_mmap", &copied },
 	/* makes a mapping like another one elsewhere */
-	{ "copy_vma", space_changes },
+	{ "copy_vma", &changes },
 	/* lets a mapping grow; before 6.7 there is nothing that only mremap() calls for that */
-	{ "vma_merge_extend", space_changes, .may_lack = true },
-	{ "vma_merge", space_may_grow, .newer = "vma_merge_extend" },
-	{ "__vma_adjust", space_may_grow, .newer = "vma_merge_extend" },
+	{ "vma_merge_extend", &changes, .may_lack = true },
+	{ "vma_merge", &may_grow, .newer = "vma_merge_extend" },
+	{ "__vma_adjust", &may_grow, .newer = "vma_merge_extend" },
 };
 
-static struct kprobe kprobes[ARRAY_SIZE(probes)], *registered[ARRAY_SIZE(probes)];
-static unsigned int n_registered;
+/* which of them this kernel has is known, and function tracing knows which functions are meant */
+static bool found;
+/* what is called at their entries: those with a function, for without one it would be called at all of them */
+static struct ftrace_ops *called[ARRAY_SIZE(entries)];
+static unsigned int n_called, n_registered;
 
 static void find_tracepoint(struct tracepoint *tp, void *data)
 {
@@ -238,41 +245,77 @@ static void find_tracepoint(struct tracepoint *tp, void *data)
 			hooks[i].tp = tp;
 }
 
-static void probes_unregister(void)
+/*
+ * Where a function is: what a probe there would say, for function tracing looks a name up among all functions, one by
+ * one, and has other requests wait for it.
+ */
+static int find_function(const char *symbol, unsigned long *address)
 {
-	unregister_kprobes(registered, n_registered);
-	n_registered = 0;
-}
+	struct kprobe kp = { .symbol_name = symbol, .flags = KPROBE_FLAG_DISABLED };
+	int err = register_kprobe(&kp);
 
-static bool is_registered(const char *symbol)
-{
-	unsigned int i;
-
-	for (i = 0; i < n_registered; i++)
-		if (!strcmp(registered[i]->symbol_name, symbol))
-			return true;
-	return false;
-}
-
-static int probes_register(void)
-{
-	unsigned int i;
-	int err;
-
-	for (i = 0; i < ARRAY_SIZE(probes); i++) {
-		if (probes[i].newer && is_registered(probes[i].newer))
-			continue;
-		/* a probe keeps state of its last registration: each begins afresh */
-		kprobes[i] = (struct kprobe){ .symbol_name = probes[i].symbol, .pre_handler = probes[i].handler };
-		err = register_kprobe(&kprobes[i]);
-		if (!err) {
-			registered[n_registered++] = &kprobes[i];
-		} else if (err != -ENOENT || !probes[i].may_lack) {
-			probes_unregister();
-			return err;
-		}
-	}
+	if (err)
+		return err;
+	*address = (unsigned long)kp.addr;
+	unregister_kprobe(&kp);
 	return 0;
+}
+
+static void call_at_entries(struct ftrace_ops *ops)
+{
+	unsigned int i;
+
+	for (i = 0; i < n_called; i++)
+		if (called[i] == ops)
+			return;
+	called[n_called++] = ops;
+}
+
+/* -ENOENT: one that is needed is not there */
+static int find_entries(void)
+{
+	unsigned int i, j;
+	int errs[ARRAY_SIZE(entries)];
+
+	for (i = 0; i < ARRAY_SIZE(entries); i++) {
+		const struct entry *e = &entries[i];
+		unsigned long address;
+
+		for (j = 0; j < i; j++)
+			if (e->newer && !strcmp(entries[j].symbol, e->newer) && !errs[j])
+				break;
+		errs[i] = -ENOENT;
+		if (j < i)
+			continue;
+		errs[i] = find_function(e->symbol, &address);
+		if (!errs[i])
+			errs[i] = ftrace_set_filter_ip(e->ops, address, 0, 0);
+		if (!errs[i])
+			call_at_entries(e->ops);
+		else if (errs[i] != -ENOENT || !e->may_lack)
+			return errs[i];
+	}
+	found = true;
+	return 0;
+}
+
+static void entries_unregister(void)
+{
+	while (n_registered)
+		unregister_ftrace_function(called[--n_registered]);
+}
+
+static int entries_register(void)
+{
+	int err = found ? 0 : find_entries();
+
+	while (!err && n_registered < n_called) {
+		err = register_ftrace_function(called[n_registered]);
+		n_registered += !err;
+	}
+	if (err)
+		entries_unregister();
+	return err;
 }
 
 static void tracepoints_unregister(unsigned int n)
@@ -302,7 +345,7 @@ static int tracepoints_register(void)
  * memfdcr_hooks_add() - have the hooks in place
  *
  * Context: process context; sleeps. Not twice without memfdcr_hooks_remove().
- * Return: 0, or why the kernel refuses them.
+ * Return: 0; -EBUSY function tracing is switched off; or why else the kernel refuses them.
  */
 int memfdcr_hooks_add(void)
 {
@@ -314,17 +357,17 @@ int memfdcr_hooks_add(void)
 	err = memfdcr_worker_hook();
 	if (err)
 		return err;
-	err = probes_register();
+	err = entries_register();
 	if (err)
-		goto err_probes;
+		goto err_entries;
 	err = tracepoints_register();
 	if (err)
 		goto err_tracepoints;
 	return 0;
 
 err_tracepoints:
-	probes_unregister();
-err_probes:
+	entries_unregister();
+err_entries:
 	memfdcr_worker_unhook();
 	return err;
 }
@@ -338,6 +381,18 @@ void memfdcr_hooks_remove(void)
 {
 	tracepoints_unregister(ARRAY_SIZE(hooks));
 	tracepoint_synchronize_unregister();
-	probes_unregister();
+	entries_unregister();
 	memfdcr_worker_unhook();
+}
+
+/**
+ * memfdcr_hooks_exit() - forget which functions this kernel has
+ *
+ * Context: process context; sleeps. The hooks are not in place.
+ */
+void memfdcr_hooks_exit(void)
+{
+	ftrace_free_filter(&copied);
+	ftrace_free_filter(&changes);
+	ftrace_free_filter(&may_grow);
 }

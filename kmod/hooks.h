@@ -5,5 +5,6 @@
 
 int memfdcr_hooks_add(void);
 void memfdcr_hooks_remove(void);
+void memfdcr_hooks_exit(void);
 
 #endif

@@ -55,8 +55,9 @@ static void unhook_idle(struct work_struct *work)
 	mutex_unlock(&lock);
 }
 
-/* when nobody is left: taking hooks away is slow, and the next watch may be on its way */
+/* when nobody is left: taking hooks away takes a second, and the next watch may be on its way */
 static DECLARE_DELAYED_WORK(idle_work, unhook_idle);
+#define IDLE (3 * HZ)
 
 /**
  * memfdcr_watch_put() - drop a reference
@@ -136,7 +137,7 @@ static void watch_end(struct memfdcr_watch *w)
 	memfdcr_events_stop(&w->events);
 	memfdcr_watch_put(w);
 	if (list_empty(&watches))
-		queue_delayed_work(ending, &idle_work, HZ);
+		queue_delayed_work(ending, &idle_work, IDLE);
 }
 
 /* 0 or a negative errno, as memfdcr_members_add() has it; -EPERM */
@@ -233,6 +234,10 @@ static int start_locked(struct sk_buff *skb, struct genl_info *info, struct memf
 		GENL_SET_ERR_MSG(info, "no memory for the hooks");
 		return err;
 	}
+	if (err == -EBUSY) {
+		GENL_SET_ERR_MSG(info, "function tracing is switched off (sysctl kernel.ftrace_enabled), watches need it");
+		return -EOPNOTSUPP;
+	}
 	if (err) {
 		GENL_SET_ERR_MSG(info, "this kernel lets nobody see fork, exec, exit or mremap");
 		return -EOPNOTSUPP;
@@ -240,7 +245,7 @@ static int start_locked(struct sk_buff *skb, struct genl_info *info, struct memf
 	hooked = true;
 	w = watch_new(skb, info, limit, tree);
 	if (IS_ERR(w)) {
-		queue_delayed_work(ending, &idle_work, HZ);
+		queue_delayed_work(ending, &idle_work, IDLE);
 		return PTR_ERR(w);
 	}
 	list_add(&w->node, &watches);
@@ -411,4 +416,5 @@ void memfdcr_watch_exit(void)
 	destroy_workqueue(ending);
 	memfdcr_events_module_exit();
 	memfdcr_members_exit();
+	memfdcr_hooks_exit();
 }

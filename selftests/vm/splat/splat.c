@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* A module full of mistakes, one for each check that a debug kernel makes: what=NAME makes one of them when loaded. */
-#include <linux/delay.h>
 #include <linux/list.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
@@ -56,7 +55,7 @@ static DEFINE_SPINLOCK(spin);
 static void sleep_with_lock(void)
 {
 	spin_lock(&spin);
-	msleep(1);
+	might_sleep();
 	spin_unlock(&spin);
 }
 
