@@ -13,15 +13,14 @@
 #include <time.h>
 #include <unistd.h>
 #include <sys/mman.h>
-#include <sys/mount.h>
 #include <sys/wait.h>
 #include <libmnl/libmnl.h>
 #include <linux/memfdcr.h>
 
+#include "../kmod/hooks.h"
 #include "../kmod/request.h"
 
 #define PAGE 4096UL
-#define PROBES "/sys/kernel/debug/kprobes/list"
 #define AT(n) ((char *)0x200000000UL + (n) * 2 * PAGE)	/* never side by side, or they would be merged */
 #define MAPPINGS 200UL
 #define BATCHES 10	/* the fastest counts: others use the machine, too, but not all the time */
@@ -152,16 +151,12 @@ static double measure(const struct bench *b)
 
 static bool is_hooked(void)
 {
-	char line[256];
-	bool found = false;
-	FILE *f = fopen(PROBES, "r");
+	static const char *const functions[] = { "copy_vma", NULL };
+	int n = hooks_count(functions);
 
-	if (!f)
-		die(PROBES);
-	while (fgets(line, sizeof(line), f))
-		found |= strstr(line, "copy_vma") != NULL;
-	fclose(f);
-	return found;
+	if (n < 0)
+		die("what is hooked");
+	return n;
 }
 
 static void ignore(const struct nlmsghdr *nlh, void *arg)
@@ -188,12 +183,12 @@ static struct mnl_socket *watch(pid_t pid)
 	return sock;
 }
 
-/* the hooks stay for a second */
+/* the hooks stay for some seconds */
 static void unwatch(struct mnl_socket *sock)
 {
 	mnl_socket_close(sock);
 	for (int i = 0; is_hooked(); i++) {
-		if (i == 500) {
+		if (i == 2000) {
 			fprintf(stderr, "no watch, and something is hooked\n");
 			exit(1);
 		}
@@ -238,7 +233,6 @@ int main(int argc, char **argv)
 
 	if (rounds < 1 || rounds > MAX_ROUNDS)
 		return 2;
-	mount("debugfs", "/sys/kernel/debug", "debugfs", 0, NULL);
 	pid = fork();
 	if (!pid)
 		for (;;)

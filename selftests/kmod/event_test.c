@@ -14,7 +14,6 @@
 #include <linux/sock_diag.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -23,7 +22,9 @@
 
 #include "harness.h"
 #include "held.h"
+#include "hooks.h"
 #include "module.h"
+#include "process.h"
 #include "ring.h"
 #include "watching.h"
 
@@ -614,49 +615,67 @@ TEST_F_TIMEOUT(event, too_many, 120)
 	EXPECT_TRUE(module_unused_soon());
 }
 
-#define PROBES "/sys/kernel/debug/kprobes/list"
+static const char *const hooks[] = { "uprobe_dup_mmap", "copy_vma", "vma_merge_extend", "vma_merge", "__vma_adjust",
+	"io_madvise", "io_fallocate", "io_openat", "io_openat2", "io_ftruncate", NULL };
 
-/* probes on these functions */
-static int count_probes(const char *const *symbols)
+/* those of earlier watches are taken away after some seconds */
+static bool is_unhooked_soon(void)
 {
-	char line[256], symbol[128];
-	FILE *file = fopen(PROBES, "r");
-	int n = 0;
-
-	while (file && fgets(line, sizeof(line), file)) {
-		if (sscanf(line, "%*s %*s %127[^+ ]", symbol) != 1)
-			continue;
-		for (size_t i = 0; symbols[i]; i++)
-			n += !strcmp(symbol, symbols[i]);
-	}
-	if (file)
-		fclose(file);
-	return n;
+	for (int i = 0; i < 200 && hooks_count(hooks); i++)
+		usleep(100000);
+	return !hooks_count(hooks);
 }
 
 TEST_F_TIMEOUT(event, nothing_is_hooked_without_a_watch, 120)
 {
-	static const char *const symbols[] = { "uprobe_dup_mmap", "copy_vma", "vma_merge_extend", "vma_merge",
-		"__vma_adjust", "io_madvise", "io_fallocate", "io_openat", "io_openat2", "io_ftruncate", NULL };
 	/* what every mmap(), munmap(), madvise(), ... of others would run through */
 	static const char *const forbidden[] = { "vm_stat_account", "do_mmap", "mmap_region", "do_munmap",
 		"__x64_sys_mmap", "__x64_sys_munmap", "do_madvise", "vfs_fallocate", "do_truncate", NULL };
 
-	mount("debugfs", "/sys/kernel/debug", "debugfs", 0, NULL);
-	if (access(PROBES, R_OK))
-		SKIP(return, "no " PROBES);
-	/* those of earlier tests are taken away after a second */
-	for (int i = 0; i < 50 && count_probes(symbols); i++)
-		usleep(100000);
-	EXPECT_EQ(0, count_probes(symbols));
+	if (hooks_count(hooks) < 0)
+		SKIP(return, "this kernel does not tell what is hooked");
+	EXPECT_TRUE(is_unhooked_soon());
 	WATCH(&self->r, OF_PID(getpid()));
 	/* 6.1 has two old functions that let mappings grow instead of the new one, and no ftruncate() by io_uring */
-	EXPECT_EQ(8, count_probes(symbols));
-	EXPECT_EQ(0, count_probes(forbidden));
+	EXPECT_EQ(8, hooks_count(hooks));
+	EXPECT_EQ(0, hooks_count(forbidden));
 	EXPECT_EQ(0, stop(&self->r).error);
-	for (int i = 0; i < 50 && count_probes(symbols); i++)
-		usleep(100000);
-	EXPECT_EQ(0, count_probes(symbols));
+	EXPECT_TRUE(is_unhooked_soon());
+}
+
+#define TRACING "/proc/sys/kernel/ftrace_enabled"
+
+/* a negative errno, or 0 */
+static int set_tracing(const char *on)
+{
+	int fd = open(TRACING, O_WRONLY), ret;
+
+	if (fd < 0)
+		return -errno;
+	ret = write(fd, on, 1) == 1 ? 0 : -errno;
+	close(fd);
+	return ret;
+}
+
+TEST_F_TIMEOUT(event, needs_function_tracing, 120)
+{
+	struct answer answer;
+	char value[8];
+
+	if (access(TRACING, W_OK))
+		SKIP(return, "no " TRACING);
+	EXPECT_TRUE(is_unhooked_soon());
+	ASSERT_EQ(0, set_tracing("0"));
+	answer = watch(&self->r, LIST(OF_PID(getpid())));
+	EXPECT_EQ(0, set_tracing("1"));
+	EXPECT_EQ(-EOPNOTSUPP, answer.error);
+	EXPECT_NE(NULL, strstr(answer.message, "kernel.ftrace_enabled"));
+
+	/* nobody can make a watch blind */
+	WATCH(&self->r, OF_PID(getpid()));
+	EXPECT_EQ(-EBUSY, set_tracing("0"));
+	ASSERT_TRUE(read_line(TRACING, "", value, sizeof(value)));
+	EXPECT_STREQ("1", value);
 }
 
 TEST_HARNESS_MAIN
