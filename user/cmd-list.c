@@ -9,9 +9,9 @@
 #include <unistd.h>
 
 #include "commands.h"
+#include "common/report.h"
 #include "list/json.h"
 #include "list/options.h"
-#include "list/report.h"
 #include "list/table.h"
 
 static void usage(void)

@@ -11,8 +11,8 @@
 #include <unistd.h>
 
 #include "commands.h"
+#include "common/report.h"
 #include "list/options.h"
-#include "list/report.h"
 #include "monitor/event.h"
 #include "netlink/watch.h"
 

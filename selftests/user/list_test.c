@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Tests of user/list/: what list and show print for objects made here, in text, raw and JSON, and options. */
+/* Tests of user/list/, with names and text of user/common/: what list and show print for objects made here; options. */
 #include <errno.h>
 #include <json-c/json.h>
 #include <linux/fcntl.h>
@@ -8,11 +8,12 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "common/json.h"
+#include "common/text.h"
 #include "list/json.h"
 #include "list/options.h"
 #include "list/show.h"
 #include "list/table.h"
-#include "list/text.h"
 #include "tap.h"
 
 #define NAME "new\nline \\ \xff\xc3\xa9\x1b[31m"	/* a newline, a byte that is not UTF-8, an e acute, an escape */

@@ -8,7 +8,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
-#include "list/names.h"
+#include "common/names.h"
 #include "netlink/objects.h"
 
 enum column_flags {

@@ -3,22 +3,10 @@
 #include "list/json.h"
 
 #include <ctype.h>
-#include <errno.h>
 #include <inttypes.h>
-#include <json-c/json.h>
-#include <stdlib.h>
 
+#include "common/json.h"
 #include "list/columns.h"
-#include "list/text.h"
-
-static struct json_object *new_text(const char *text)
-{
-	char *utf8 = text_to_utf8(text);
-	struct json_object *json = utf8 ? json_object_new_string(utf8) : NULL;
-
-	free(utf8);
-	return json;
-}
 
 /* numbers of 64 bits are not numbers everywhere, and nobody adds addresses */
 static struct json_object *new_address(uint64_t address)
@@ -53,7 +41,7 @@ static struct json_object *new_value(const struct value *v)
 	case VALUE_BOOL:
 		return json_object_new_boolean(v->number);
 	case VALUE_TEXT:
-		return new_text(v->text);
+		return json_new_text(v->text);
 	case VALUE_NAMES:
 		return new_names(v->names, v->number);
 	case VALUE_NONE:
@@ -135,17 +123,6 @@ static struct json_object *new_object(const struct object *o, bool outside)
 	return json;
 }
 
-static int print(FILE *f, struct json_object *json)
-{
-	const char *text = json_object_to_json_string_ext(json, JSON_C_TO_STRING_PLAIN |
-							  JSON_C_TO_STRING_NOSLASHESCAPE);
-
-	if (text)
-		fputs(text, f);
-	json_object_put(json);
-	return text ? 0 : -ENOMEM;
-}
-
 /* the rest of the outermost object */
 static void print_end(FILE *f, const struct snapshot *s)
 {
@@ -162,7 +139,7 @@ int json_print_list(FILE *f, const struct snapshot *s, bool outside)
 	fputs("{\"objects\":[", f);
 	for (i = 0; !ret && i < s->n_objects; i++) {
 		fputs(i ? ",\n" : "\n", f);
-		ret = print(f, new_object(&s->objects[i], outside));
+		ret = json_print(f, new_object(&s->objects[i], outside));
 	}
 	fputs(s->n_objects ? "\n]" : "]", f);
 	print_end(f, s);
@@ -192,16 +169,7 @@ int json_print_object(FILE *f, const struct object *o, const struct extents *ext
 
 	json_object_object_add(json, "extents", new_extents(extents));
 	fputs("{\"object\":", f);
-	ret = print(f, json);
+	ret = json_print(f, json);
 	print_end(f, s);
 	return ret;
-}
-
-void json_print_error(FILE *f, const char *text)
-{
-	struct json_object *json = json_object_new_object();
-
-	json_object_object_add(json, "error", new_text(text));
-	print(f, json);
-	fputc('\n', f);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* JSON as memfdcr(8) promises it. */
+/* Objects as JSON, as memfdcr(8) promises it. */
 #ifndef MEMFDCR_LIST_JSON_H
 #define MEMFDCR_LIST_JSON_H
 
@@ -13,8 +13,5 @@ int json_print_list(FILE *f, const struct snapshot *s, bool outside);
 
 /* {"object":{...,"extents":[...]},...}: of one object, which need not be in s, with its extents. 0 or -ENOMEM */
 int json_print_object(FILE *f, const struct object *o, const struct extents *extents, const struct snapshot *s);
-
-/* {"error":"..."} */
-void json_print_error(FILE *f, const char *text);
 
 #endif

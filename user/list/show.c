@@ -7,9 +7,9 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
+#include "common/text.h"
 #include "list/columns.h"
 #include "list/table.h"
-#include "list/text.h"
 
 #define N_EXTENTS 10	/* that many are printed; JSON has all */
 

@@ -5,7 +5,7 @@
 #include <inttypes.h>
 #include <time.h>
 
-#include "list/names.h"
+#include "common/names.h"
 
 #define NS_PER_S 1000000000
 

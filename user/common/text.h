@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* Names are their makers' bytes: made fit for a terminal and for JSON. */
-#ifndef MEMFDCR_LIST_TEXT_H
-#define MEMFDCR_LIST_TEXT_H
+#ifndef MEMFDCR_COMMON_TEXT_H
+#define MEMFDCR_COMMON_TEXT_H
 
 #include <stdio.h>
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* How list, show and monitor fail: for people on standard error, or as JSON in place of the answer. */
-#ifndef MEMFDCR_LIST_REPORT_H
-#define MEMFDCR_LIST_REPORT_H
+/* How commands fail: for people on standard error, or as JSON in place of the answer. */
+#ifndef MEMFDCR_COMMON_REPORT_H
+#define MEMFDCR_COMMON_REPORT_H
 
 #include <stdbool.h>
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Bytes that may be UTF-8 or not: what is printed in their place. */
-#include "list/text.h"
+#include "common/text.h"
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Sentences of list, show and monitor about what does not work, and the exit statuses for that. */
-#include "list/report.h"
+/* Sentences about what does not work, and the exit statuses for that. */
+#include "common/report.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -8,8 +8,8 @@
 #include <string.h>
 
 #include "commands.h"
-#include "list/json.h"
-#include "list/text.h"
+#include "common/json.h"
+#include "common/text.h"
 #include "netlink/genl.h"
 
 /* behind what has been printed, if both go to one terminal; what users gave us may be in it */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* The tables from numbers to names, and how they are used. */
-#include "list/names.h"
+#include "common/names.h"
 
 #include <linux/fcntl.h>
 #include <linux/memfdcr.h>

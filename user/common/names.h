@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* What users call kinds, causes, seals, flags and modes, which the kernel has numbers for. */
-#ifndef MEMFDCR_LIST_NAMES_H
-#define MEMFDCR_LIST_NAMES_H
+#ifndef MEMFDCR_COMMON_NAMES_H
+#define MEMFDCR_COMMON_NAMES_H
 
 #include <stdint.h>
 
