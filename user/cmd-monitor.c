@@ -12,8 +12,8 @@
 
 #include "commands.h"
 #include "common/report.h"
-#include "list/options.h"
 #include "monitor/event.h"
+#include "monitor/options.h"
 #include "netlink/watch.h"
 
 #define PATIENCE_MS 1000

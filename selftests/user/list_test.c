@@ -15,6 +15,7 @@
 #include "list/show.h"
 #include "list/table.h"
 #include "tap.h"
+#include "words.h"
 
 #define NAME "new\nline \\ \xff\xc3\xa9\x1b[31m"	/* a newline, a byte that is not UTF-8, an e acute, an escape */
 
@@ -258,22 +259,8 @@ static void test_show(void)
 	TAP_OK(!strstr(text, "name:") && !strstr(text, "seals:") && !strstr(text, "PID"), "what is not there");
 }
 
-#define N_WORDS 8
-
 static struct list_options options;
 static char error[512];
-
-/* splits a line at blanks */
-static int words(char *line, char **argv)
-{
-	int argc = 0;
-	char *p;
-
-	for (p = strtok(line, " "); p && argc < N_WORDS; p = strtok(NULL, " "))
-		argv[argc++] = p;
-	argv[argc] = NULL;
-	return argc;
-}
 
 static int parse_list(const char *line)
 {
@@ -406,41 +393,6 @@ static void test_show_options(void)
 	}
 }
 
-static void test_monitor_options(void)
-{
-	static const struct {
-		const char *line, *error;	/* NULL: none */
-		bool tree, json;
-	} cases[] = {
-		{ "monitor -p 7", NULL, false, false },
-		{ "monitor -t 7 -j", NULL, true, true },
-		{ "monitor --json --tree 7", NULL, true, true },
-		{ "monitor", "monitor wants a process (-p PID) or a tree (-t PID)", false, false },
-		{ "monitor -j", "monitor wants a process", false, true },
-		{ "monitor -p 7 -t 7", "monitor watches one process (-p) or one tree (-t)", true, false },
-		{ "monitor -p 7 -p 8 -j", "monitor watches one", false, true },
-		{ "monitor -p 7,8", "-p wants a pid, not \"7,8\"", false, false },
-		{ "monitor -t 0", "-t wants a pid, not \"0\"", true, false },
-		{ "monitor -t", "-t wants an argument", false, false },
-		{ "monitor -p 7 8", "monitor takes no argument \"8\"", false, false },
-		{ "monitor -p 7 -x", "-x is not an option", false, false },
-	};
-	size_t i;
-
-	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		char copy[64], *argv[N_WORDS + 1];
-		struct monitor_options o;
-		int ret;
-
-		*error = '\0';
-		snprintf(copy, sizeof(copy), "%s", cases[i].line);
-		ret = monitor_options_parse(words(copy, argv), argv, &o, error, sizeof(error));
-		TAP_OK(ret == (cases[i].error ? -EINVAL : 0) && o.json == cases[i].json && o.tree == cases[i].tree &&
-		       (cases[i].error ? !!strstr(error, cases[i].error) : o.pid == 7), "%s: %s", cases[i].line, error);
-	}
-	TAP_OK(!strcmp(cause_name(MEMFDCR_CAUSE_DROPPED), "dropped") && !strcmp(cause_name(99), "unknown"), "causes");
-}
-
 /* the man page is where people look columns up: it has all of them, in order, in these words */
 static void test_man_page(void)
 {
@@ -494,7 +446,6 @@ int main(void)
 	test_list_options();
 	test_many_pids();
 	test_show_options();
-	test_monitor_options();
 	test_man_page();
 	free(text);
 	return tap_done();

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Tests of user/cmd-monitor.c with a watch made here: what it prints, when it ends, and with what exit status. */
+/* Tests of user/cmd-monitor.c with a watch made here: options, what it prints, when it ends, with what exit status. */
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -12,7 +12,9 @@
 #include <unistd.h>
 
 #include "../../user/cmd-monitor.c"
+#include "common/names.h"
 #include "tap.h"
+#include "words.h"
 
 #define N_MANY 20000	/* lines, more than a pipe has room for */
 
@@ -101,16 +103,13 @@ static struct {
 
 static void start(const char *line)
 {
-	static char words[8][16];
-	char *argv[9] = { 0 };
-	int out[2], argc = 0;
+	char copy[64], *argv[N_WORDS + 1];
+	int out[2], argc;
 
 	if (pipe2(events, O_CLOEXEC) || pipe2(out, O_CLOEXEC) || fcntl(events[0], F_SETFL, O_NONBLOCK))
 		abort();
-	for (; argc < 8 && sscanf(line, "%15s", words[argc]) == 1; argc++) {
-		line = strstr(line, words[argc]) + strlen(words[argc]);
-		argv[argc] = words[argc];
-	}
+	snprintf(copy, sizeof(copy), "%s", line);
+	argc = words(copy, argv);
 	fflush(NULL);
 	run.pid = fork();
 	if (run.pid < 0)
@@ -315,11 +314,53 @@ static void test_failures(void)
 	       "a notification that is not understood");
 }
 
+static void test_options(void)
+{
+	static const struct {
+		const char *line, *error;	/* NULL: none */
+		bool tree, json;
+	} cases[] = {
+		{ "monitor -p 7", NULL, false, false },
+		{ "monitor -t 7 -j", NULL, true, true },
+		{ "monitor --json --tree 7", NULL, true, true },
+		{ "monitor", "monitor wants a process (-p PID) or a tree (-t PID)", false, false },
+		{ "monitor -j", "monitor wants a process", false, true },
+		{ "monitor -p 7 -t 7", "monitor watches one process (-p) or one tree (-t)", true, false },
+		{ "monitor -p 7 -p 8 -j", "monitor watches one", false, true },
+		{ "monitor -p 7,8", "-p wants a pid, not \"7,8\"", false, false },
+		{ "monitor -t 0", "-t wants a pid, not \"0\"", true, false },
+		{ "monitor -t", "-t wants an argument", false, false },
+		{ "monitor -p 7 8", "monitor takes no argument \"8\"", false, false },
+		{ "monitor -p 7 -x", "-x is not an option", false, false },
+	};
+	char error[512];
+	size_t i;
+
+	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		char copy[64], *argv[N_WORDS + 1];
+		struct monitor_options o;
+		int ret;
+
+		*error = '\0';
+		snprintf(copy, sizeof(copy), "%s", cases[i].line);
+		ret = monitor_options_parse(words(copy, argv), argv, &o, error, sizeof(error));
+		TAP_OK(ret == (cases[i].error ? -EINVAL : 0) && o.json == cases[i].json && o.tree == cases[i].tree &&
+		       (cases[i].error ? !!strstr(error, cases[i].error) : o.pid == 7), "%s: %s", cases[i].line, error);
+	}
+}
+
+static void test_causes(void)
+{
+	TAP_OK(!strcmp(cause_name(MEMFDCR_CAUSE_DROPPED), "dropped") && !strcmp(cause_name(99), "unknown"), "causes");
+}
+
 int main(void)
 {
 	/* the children's sentences on standard error are no results */
 	if (!freopen("/dev/null", "we", stderr))
 		abort();
+	test_options();
+	test_causes();
 	test_end();
 	test_signals();
 	test_reader();

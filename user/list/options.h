@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The command lines of list, show and monitor. */
+/* The command lines of list and show. */
 #ifndef MEMFDCR_LIST_OPTIONS_H
 #define MEMFDCR_LIST_OPTIONS_H
 
@@ -20,18 +20,11 @@ struct show_options {
 	bool json, help;
 };
 
-struct monitor_options {
-	uint32_t pid;
-	bool tree;			/* and all its descendants */
-	bool json, help;
-};
-
 /*
  * 0, or -EINVAL and a sentence in error. json and help are right in both cases. With help, and with list_columns, the
  * rest need not be.
  */
 int list_options_parse(int argc, char **argv, struct list_options *o, char *error, size_t error_size);
 int show_options_parse(int argc, char **argv, struct show_options *o, char *error, size_t error_size);
-int monitor_options_parse(int argc, char **argv, struct monitor_options *o, char *error, size_t error_size);
 
 #endif
