@@ -7,7 +7,6 @@
 #include <linux/mman.h>
 #include <linux/userfaultfd.h>
 #include <stddef.h>
-#include <stdio.h>
 
 #ifndef F_SEAL_EXEC
 #define F_SEAL_EXEC 0x20	/* Linux 6.3 */
@@ -73,6 +72,26 @@ void names_each(const struct bit_name *names, uint32_t bits, void (*put)(void *d
 		snprintf(rest, sizeof(rest), "0x%x", bits & ~named);
 		put(data, rest);
 	}
+}
+
+struct printed {
+	FILE *f;
+	const char *before;
+};
+
+static void print_name(void *data, const char *name)
+{
+	struct printed *printed = data;
+
+	fprintf(printed->f, "%s%s", printed->before, name);
+	printed->before = ",";
+}
+
+void names_print(FILE *f, const char *before, const struct bit_name *names, uint32_t bits)
+{
+	struct printed printed = { f, before };
+
+	names_each(names, bits, print_name, &printed);
 }
 
 const char *kind_name(uint32_t kind)

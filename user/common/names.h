@@ -4,6 +4,7 @@
 #define MEMFDCR_COMMON_NAMES_H
 
 #include <stdint.h>
+#include <stdio.h>
 
 /* has this name: a number whose bits in mask are value */
 struct bit_name {
@@ -18,6 +19,9 @@ extern const struct bit_name mremap_flag_names[];	/* MREMAP_ */
 
 /* calls put for each name that bits have; bits without a name are one more, in hexadecimal */
 void names_each(const struct bit_name *names, uint32_t bits, void (*put)(void *data, const char *name), void *data);
+
+/* the same as text: before, if there is a name, then all of them with commas between them */
+void names_print(FILE *f, const char *before, const struct bit_name *names, uint32_t bits);
 
 /* of MEMFDCR_KIND_, MEMFDCR_EXTENT_ and MEMFDCR_CAUSE_; "unknown" for what a newer module may have */
 const char *kind_name(uint32_t kind);

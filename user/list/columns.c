@@ -239,19 +239,6 @@ static void print_size(FILE *f, uint64_t bytes)
 	fputc(units[unit], f);
 }
 
-struct joined {
-	FILE *f;
-	const char *separator;
-};
-
-static void print_name(void *data, const char *name)
-{
-	struct joined *joined = data;
-
-	fprintf(joined->f, "%s%s", joined->separator, name);
-	joined->separator = ",";
-}
-
 /* holders are sorted by process; for people the first few and how many more there are */
 static void print_pids(FILE *f, const struct object *o, bool raw)
 {
@@ -272,8 +259,6 @@ static void print_pids(FILE *f, const struct object *o, bool raw)
 
 void value_print(FILE *f, const struct value *v, bool raw)
 {
-	struct joined joined = { f, "" };
-
 	switch (v->type) {
 	case VALUE_NONE:
 		break;
@@ -296,7 +281,7 @@ void value_print(FILE *f, const struct value *v, bool raw)
 		fputs(v->text, f);
 		break;
 	case VALUE_NAMES:
-		names_each(v->names, v->number, print_name, &joined);
+		names_print(f, "", v->names, v->number);
 		break;
 	case VALUE_PIDS:
 		print_pids(f, v->object, raw);

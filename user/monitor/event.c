@@ -36,29 +36,13 @@ static void print_range(FILE *f, uint64_t start, uint64_t length)
 		fprintf(f, "-0x%" PRIx64, start + length);
 }
 
-/* names with commas between them */
-struct text_list {
-	FILE *f;
-	const char *before;
-};
-
-static void put_text(void *data, const char *name)
-{
-	struct text_list *list = data;
-
-	fprintf(list->f, "%s%s", list->before, name);
-	list->before = ",";
-}
-
 static void print_mremap(FILE *f, const struct watch_event *e)
 {
-	struct text_list flags = { f, " " };
-
 	fputs(" mremap", f);
 	print_range(f, e->mremap.old, e->mremap.old_length);
 	fputs(" ->", f);
 	print_range(f, e->mremap.new, e->mremap.new_length);
-	names_each(mremap_flag_names, e->mremap.flags, put_text, &flags);
+	names_print(f, " ", mremap_flag_names, e->mremap.flags);
 }
 
 static void print_fork(FILE *f, const struct watch_event *e)
@@ -154,9 +138,15 @@ static void json_fork(FILE *f, const struct watch_event *e)
 	fputc(']', f);
 }
 
+/* strings with commas between them */
+struct json_list {
+	FILE *f;
+	const char *before;
+};
+
 static void put_json(void *data, const char *name)
 {
-	struct text_list *list = data;
+	struct json_list *list = data;
 
 	fprintf(list->f, "%s\"%s\"", list->before, name);
 	list->before = ",";
@@ -164,7 +154,7 @@ static void put_json(void *data, const char *name)
 
 static void json_mremap(FILE *f, const struct watch_event *e)
 {
-	struct text_list flags = { f, "" };
+	struct json_list flags = { f, "" };
 
 	fprintf(f, ",\"old\":\"0x%" PRIx64 "\",\"new\":\"0x%" PRIx64 "\"", e->mremap.old, e->mremap.new);
 	fprintf(f, ",\"old_length\":%" PRIu64 ",\"new_length\":%" PRIu64, e->mremap.old_length, e->mremap.new_length);
