@@ -10,8 +10,8 @@
 #include <unistd.h>
 
 #include "common/log.h"
+#include "common/process.h"
 #include "netlink/genl.h"
-#include "restore/process.h"
 #include "restore/session.h"
 #include "tap.h"
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Tests of user/restore/process.c against processes made for them. */
+/* Tests of user/common/process.c against processes made for them. */
 #include <errno.h>
 #include <sched.h>
 #include <signal.h>
@@ -12,7 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "restore/process.h"
+#include "common/process.h"
 #include "tap.h"
 
 static void test_mappings(void)

@@ -9,7 +9,7 @@
 #include <sys/mman.h>
 #include <sys/sysmacros.h>
 
-#include "restore/process.h"
+#include "common/process.h"
 
 #define N_PIDS 3	/* that many are printed of an object; -r and JSON have all */
 

@@ -17,7 +17,7 @@
 #include <unistd.h>
 
 #include "common/log.h"
-#include "restore/process.h"
+#include "common/process.h"
 #include "restore/session.h"
 
 /* a restored task with what its address space looks like */

@@ -17,7 +17,7 @@
 #include <unistd.h>
 
 #include "common/log.h"
-#include "restore/process.h"
+#include "common/process.h"
 
 int channel_directory(pid_t criu, char *path, size_t size)
 {

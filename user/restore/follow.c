@@ -8,8 +8,8 @@
 #include <unistd.h>
 
 #include "common/log.h"
+#include "common/process.h"
 #include "netlink/watch.h"
-#include "restore/process.h"
 #include "restore/session.h"
 
 #define READ_NS		2000000	/* so long, then those who fault have their turn */

@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #include "common/log.h"
-#include "restore/process.h"
+#include "common/process.h"
 #include "restore/session.h"
 
 /* the mapping of one of our objects at addr in pid, by dev and inode; -ENOENT if none of ours is there */

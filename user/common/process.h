@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* What /proc tells of other processes: trees, pids in namespaces, mappings. */
-#ifndef MEMFDCR_RESTORE_PROCESS_H
-#define MEMFDCR_RESTORE_PROCESS_H
+#ifndef MEMFDCR_COMMON_PROCESS_H
+#define MEMFDCR_COMMON_PROCESS_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Reads /proc: children, status, stat, maps, cgroup. */
-#include "restore/process.h"
+#include "common/process.h"
 
 #include <dirent.h>
 #include <errno.h>
