@@ -147,15 +147,8 @@ struct pager {
 
 /* pager.c */
 uint64_t pager_now_us(void);
+void pager_sleep_ms(unsigned int ms);
 void pager_log(struct pager *p, int level, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
-
-/* object.c */
-
-/* pages [first, first + count) of an object, all needed; in one extent, or a single huge page */
-struct run {
-	uint64_t first;
-	uint64_t count;
-};
 
 static inline bool object_is_huge(const struct object *o)
 {
@@ -168,18 +161,34 @@ static inline uint64_t object_pages(const struct object *o, uint64_t small)
 	return small >> (o->shift - PAGER_PAGE_SHIFT) ?: 1;
 }
 
+/* object.c */
 void object_free(struct pager *p, struct object *o);
+
+/* needed.c */
 bool object_needs(const struct object *o, uint64_t page);
 uint64_t object_next_needed(const struct object *o, uint64_t page);
+
+/* extents.c */
+
+/* pages [first, first + count) of an object, all needed; in one extent, or a single huge page */
+struct run {
+	uint64_t first;
+	uint64_t count;
+};
+
 struct run object_run(const struct object *o, uint64_t page, uint64_t low, uint64_t high);
 int object_read(struct pager *p, struct object *o, struct run run, void *buffer);
-int object_copy(struct pager *p, struct object *o, uint64_t first, uint64_t count, const void *source, uint64_t *bytes);
-int object_zero(struct pager *p, struct object *o, uint64_t page, bool *done);
 int object_punch(struct pager *p, struct object *o, uint64_t offset, uint64_t length);
-bool object_leave_hole(struct pager *p, struct object *o, uint64_t page, const void *bytes);
-void object_forget_ptes(struct object *o, uint64_t first, uint64_t count);
 void object_release_cache(struct object *o, uint64_t end);
 void object_read_ahead(struct object *o, uint64_t page);
+
+/* mapping.c */
+void object_forget_ptes(struct object *o, uint64_t first, uint64_t count);
+
+/* fill.c */
+int object_copy(struct pager *p, struct object *o, uint64_t first, uint64_t count, const void *source, uint64_t *bytes);
+int object_zero(struct pager *p, struct object *o, uint64_t page, bool *done);
+bool object_leave_hole(struct pager *p, struct object *o, uint64_t page, const void *bytes);
 
 /* space.c */
 struct space *space_new(struct pager *p, const struct pager_process *process, int uffd);

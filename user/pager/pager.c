@@ -43,6 +43,13 @@ uint64_t pager_now_us(void)
 	return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
 }
 
+void pager_sleep_ms(unsigned int ms)
+{
+	struct timespec ts = { .tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000L };
+
+	nanosleep(&ts, NULL);
+}
+
 void pager_log(struct pager *p, int level, const char *fmt, ...)
 {
 	char text[512];
@@ -409,10 +416,8 @@ static int round_trip(struct pager *p)
 	if (n < 0 && errno != EINTR)
 		return -errno;
 	if (p->starved) {
-		struct timespec pause = { .tv_nsec = STARVED_MS * 1000000L };
-
 		/* the event that could not be read keeps its descriptor ready; dead spaces may have the room it needs */
-		nanosleep(&pause, NULL);
+		pager_sleep_ms(STARVED_MS);
 		p->starved = false;
 		told_hurry(p);
 	}

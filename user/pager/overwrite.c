@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What an object holds already when it is added: the image's bytes are written over it. Only before pager_run(), for
+ * this takes the inode lock.
+ */
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <syslog.h>
+#include <unistd.h>
+
+#include "pager/object-internal.h"
+
+static int write_all(int fd, const void *buffer, size_t length, uint64_t offset)
+{
+	while (length) {
+		ssize_t n = pwrite(fd, buffer, length, (off_t)offset);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return n ? -errno : -EIO;
+		buffer = (const char *)buffer + n;
+		length -= (size_t)n;
+		offset += (uint64_t)n;
+	}
+	return 0;
+}
+
+/* the last page as a whole: write() ends at the object's size, mappings see the rest of the page as well */
+static int write_tail(struct object *o, uint64_t page, const void *buffer)
+{
+	void *map = mmap(NULL, PAGER_PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, o->fd,
+			 (off_t)(page << o->shift));
+
+	if (map == MAP_FAILED)
+		return -errno;
+	memcpy(map, buffer, PAGER_PAGE);
+	munmap(map, PAGER_PAGE);
+	return 0;
+}
+
+/* the image's bytes over what somebody already put into pages [first, end) */
+static int overwrite(struct pager *p, struct object *o, uint64_t first, uint64_t end, uint64_t size)
+{
+	uint64_t page;
+	int rc;
+
+	for (page = object_next_needed(o, first); page < end; page = object_next_needed(o, page)) {
+		uint64_t max = page + (p->buffer_size >> o->shift);
+		struct run run = object_run(o, page, page, max < end ? max : end);
+		uint64_t offset = run.first << o->shift, length = run.count << o->shift;
+
+		rc = object_read(p, o, run, p->buffer);
+		if (rc)
+			return rc;
+		if (offset + length > size) {
+			length -= PAGER_PAGE;
+			rc = write_tail(o, run.first + run.count - 1, p->buffer + length);
+			if (rc)
+				return rc;
+		}
+		rc = write_all(o->fd, p->buffer, length, offset);
+		if (rc)
+			return rc;
+		for (uint64_t k = 0; k < run.count; k++)
+			object_clear_needed(p, o, run.first + k);
+	}
+	return 0;
+}
+
+/*
+ * What the object holds already. SEEK_DATA finds every page that was written or read through a mapping, but not what
+ * fallocate() put there and nobody used yet; such a page raises no fault either, and shows up only in st_blocks.
+ */
+static int overwrite_data(struct pager *p, struct object *o)
+{
+	uint64_t blocks = 0, slack = 0, huge = 2ULL << 20;
+	struct stat st;
+	off_t data, hole;
+	int rc;
+
+	if (fstat(o->fd, &st))
+		return -errno;
+	for (data = lseek(o->fd, 0, SEEK_DATA); data >= 0; data = lseek(o->fd, hole, SEEK_DATA)) {
+		uint64_t first, end;
+
+		hole = lseek(o->fd, data, SEEK_HOLE);
+		if (hole <= data)
+			return hole < 0 ? -errno : -EIO;
+		first = (uint64_t)data >> PAGER_PAGE_SHIFT;
+		end = to_pages(o, (uint64_t)hole);
+		blocks += (end - first) << (PAGER_PAGE_SHIFT - 9);
+		/* a huge page may reach beyond the end of the object */
+		if (hole >= st.st_size)
+			slack = (huge - (uint64_t)st.st_size % huge) / 512;
+		rc = overwrite(p, o, first, end, (uint64_t)st.st_size);
+		if (rc)
+			return rc;
+	}
+	if (errno != ENXIO)
+		return -errno;
+
+	/* which pages they are cannot be asked, so all are written; rare enough not to be clever about it */
+	if ((uint64_t)st.st_blocks > blocks + slack) {
+		pager_log(p, LOG_NOTICE, "%s: has preallocated pages and is restored at once", o->name);
+		return overwrite(p, o, 0, o->needed_pages, (uint64_t)st.st_size);
+	}
+	return 0;
+}
+
+/* the same for huge pages, of whose file nobody can ask what it holds, nor write() to it */
+static int overwrite_huge(struct pager *p, struct object *o)
+{
+	uint64_t page;
+
+	for (page = object_next_needed(o, 0); page < o->needed_pages; page = object_next_needed(o, page + 1)) {
+		struct run run = { .first = page, .count = 1 };
+		int rc = object_is_present(p, o, page);
+
+		if (rc > 0) {
+			rc = object_read(p, o, run, p->buffer);
+			if (!rc) {
+				/* asking has mapped it */
+				memcpy(own_page(o, page), p->buffer, page_bytes(o));
+				object_clear_needed(p, o, page);
+			}
+			object_forget_ptes(o, page, 1);
+		}
+		if (rc)
+			return rc;
+	}
+	return 0;
+}
+
+/* writes the image's bytes over what the object has of pages that are needed, which then are so no more */
+int object_overwrite(struct pager *p, struct object *o)
+{
+	return object_is_huge(o) ? overwrite_huge(p, o) : overwrite_data(p, o);
+}
