@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Bytes that may be UTF-8 or not: what is printed in their place. */
+/* Bytes that may be UTF-8 or not, and what is printed in their place; sizes. */
 #include "common/text.h"
 
+#include <inttypes.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -74,4 +75,28 @@ char *text_to_utf8(const char *s)
 	}
 	*p = '\0';
 	return copy;
+}
+
+void text_print_size(FILE *f, uint64_t bytes)
+{
+	static const char units[] = "BKMGTPE";
+	unsigned int unit = 0, tenths = 0;
+	uint64_t n = bytes;
+
+	while (n >= 1024) {
+		n >>= 10;
+		unit++;
+	}
+	if (unit)
+		tenths = ((bytes >> (10 * unit - 10) & 1023) * 10 + 512) / 1024;
+	n += tenths / 10;
+	tenths %= 10;
+	if (n == 1024) {
+		n = 1;
+		unit++;
+	}
+	fprintf(f, "%" PRIu64, n);
+	if (tenths)
+		fprintf(f, ".%u", tenths);
+	fputc(units[unit], f);
 }

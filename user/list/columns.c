@@ -10,6 +10,7 @@
 #include <sys/sysmacros.h>
 
 #include "common/process.h"
+#include "common/text.h"
 
 #define N_PIDS 3	/* that many are printed of an object; -r and JSON have all */
 
@@ -214,31 +215,6 @@ void column_value(const struct column *c, const struct row *row, struct value *v
 		c->get(row, v);
 }
 
-/* as lsblk(8) does: 512B, 4K, 1.5G */
-static void print_size(FILE *f, uint64_t bytes)
-{
-	static const char units[] = "BKMGTPE";
-	unsigned int unit = 0, tenths = 0;
-	uint64_t n = bytes;
-
-	while (n >= 1024) {
-		n >>= 10;
-		unit++;
-	}
-	if (unit)
-		tenths = ((bytes >> (10 * unit - 10) & 1023) * 10 + 512) / 1024;
-	n += tenths / 10;
-	tenths %= 10;
-	if (n == 1024) {
-		n = 1;
-		unit++;
-	}
-	fprintf(f, "%" PRIu64, n);
-	if (tenths)
-		fprintf(f, ".%u", tenths);
-	fputc(units[unit], f);
-}
-
 /* holders are sorted by process; for people the first few and how many more there are */
 static void print_pids(FILE *f, const struct object *o, bool raw)
 {
@@ -269,7 +245,7 @@ void value_print(FILE *f, const struct value *v, bool raw)
 		if (raw)
 			fprintf(f, "%" PRIu64, v->number);
 		else
-			print_size(f, v->number);
+			text_print_size(f, v->number);
 		break;
 	case VALUE_ADDRESS:
 		fprintf(f, "0x%" PRIx64, v->number);

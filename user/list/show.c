@@ -56,10 +56,8 @@ static int print_object(FILE *f, const struct object *o)
 
 static void print_bytes(FILE *f, const char *before, uint64_t bytes)
 {
-	const struct value v = { .type = VALUE_SIZE, .number = bytes };
-
 	fputs(before, f);
-	value_print(f, &v, false);
+	text_print_size(f, bytes);
 }
 
 static void print_extents(FILE *f, const struct extents *extents)
