@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "commands.h"
+#include "common/clock.h"
 #include "common/report.h"
 #include "monitor/event.h"
 #include "monitor/options.h"
@@ -40,14 +41,6 @@ static void usage(void)
 	       "4 the process does not exist.\n");
 }
 
-static int64_t now(clockid_t clock)
-{
-	struct timespec t;
-
-	clock_gettime(clock, &t);
-	return t.tv_sec * INT64_C(1000000000) + t.tv_nsec;
-}
-
 /*
  * Waits until a line finds room. A reader that has stopped reading must not keep us when a signal comes, but one that
  * is only slow gets the rest. A pipe that can be written has room for PIPE_BUF bytes; of lines, only a fork with very
@@ -74,7 +67,7 @@ static void print_event(const struct watch_event *e, void *data)
 		event_print_json(stdout, e);
 	else
 		/* anew for each, for the clock may be set meanwhile */
-		event_print_text(stdout, e, now(CLOCK_REALTIME) - now(CLOCK_MONOTONIC), m->again);
+		event_print_text(stdout, e, clock_ns(CLOCK_REALTIME) - clock_ns(CLOCK_MONOTONIC), m->again);
 }
 
 /* takes what comes next, be it the end. 0 or a negative errno */

@@ -5,9 +5,8 @@
 #include <inttypes.h>
 #include <time.h>
 
+#include "common/clock.h"
 #include "common/names.h"
-
-#define NS_PER_S 1000000000
 
 static void print_time(FILE *f, int64_t ns)
 {

@@ -3,15 +3,11 @@
 #include <stdint.h>
 #include <time.h>
 
+#include "common/clock.h"
 #include "restore/session.h"
 
 /* less than the two can be apart by rounding, more than reading them takes */
 #define TOLERANCE_NS 1000000
-
-static int64_t to_ns(const struct timespec *t)
-{
-	return (int64_t)t->tv_sec * 1000000000 + t->tv_nsec;
-}
 
 /* how far the wall clock is ahead of the one that nobody sets, ns; adjtime() and the like change the pace of both */
 static int64_t ahead(void)
@@ -20,14 +16,13 @@ static int64_t ahead(void)
 
 	/* another process may have had its turn between two readings: the quickest of some is right */
 	for (int i = 0; i < 16; i++) {
-		struct timespec first, wall, second;
+		int64_t first = clock_ns(CLOCK_BOOTTIME);
+		int64_t wall = clock_ns(CLOCK_REALTIME);
+		int64_t took = clock_ns(CLOCK_BOOTTIME) - first;
 
-		clock_gettime(CLOCK_BOOTTIME, &first);
-		clock_gettime(CLOCK_REALTIME, &wall);
-		clock_gettime(CLOCK_BOOTTIME, &second);
-		if (to_ns(&second) - to_ns(&first) < best) {
-			best = to_ns(&second) - to_ns(&first);
-			result = to_ns(&wall) - (to_ns(&first) + best / 2);
+		if (took < best) {
+			best = took;
+			result = wall - (first + best / 2);
 		}
 	}
 	return result;

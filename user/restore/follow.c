@@ -4,9 +4,9 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "common/clock.h"
 #include "common/log.h"
 #include "common/process.h"
 #include "netlink/watch.h"
@@ -131,24 +131,16 @@ static void lose_watch(struct session *s, const char *why)
 	pager_told_end(s->pager);
 }
 
-static int64_t now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * INT64_C(1000000000) + t.tv_nsec;
-}
-
 static void take_events(void *data, int fd)
 {
-	int64_t until = now_ns() + READ_NS;
+	int64_t until = clock_ns(CLOCK_MONOTONIC) + READ_NS;
 	struct session *s = data;
 	int ret;
 
 	(void)fd;
 	do
 		ret = watch_read(s->watch);
-	while (!ret && now_ns() < until);
+	while (!ret && clock_ns(CLOCK_MONOTONIC) < until);
 	if (ret && ret != -EAGAIN)
 		lose_watch(s, genl_error());
 }
