@@ -14,7 +14,6 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <syslog.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "pager/pager-internal.h"
@@ -39,7 +38,6 @@ static bool sane(uint64_t start, uint64_t length)
 static int apply_fork(struct pager *p, struct space *parent, const struct uffd_msg *msg)
 {
 	int uffd = (int)msg->arg.fork.ufd;
-	struct timespec pause = { .tv_nsec = 10000000 };
 	struct pager_process process = { 0 };
 	struct space *child;
 	int flags;
@@ -53,7 +51,7 @@ static int apply_fork(struct pager *p, struct space *parent, const struct uffd_m
 			pager_log(p, LOG_ERR, "%s: cannot take on a forked child: %s", parent->name, strerror(err));
 			return -err;
 		}
-		nanosleep(&pause, NULL);
+		pager_sleep_ms(10);
 	}
 	/* inherited from the parent's descriptor, but a blocking one would stop everybody */
 	flags = fcntl(uffd, F_GETFL);
