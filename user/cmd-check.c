@@ -13,7 +13,8 @@
 #include "commands.h"
 #include "common/config.h"
 #include "netlink/genl.h"
-#include "restore/session.h"
+#include "pager/pager.h"
+#include "restore/machine.h"
 
 /* the oldest CRIU whose images the reader knows; the newest is not limited, what is unknown is restored eagerly */
 #define CRIU_MAJOR 3
@@ -95,7 +96,7 @@ static bool check_module(void)
 		return error != ENOENT && error != EPROTONOSUPPORT;
 	}
 	report(true, NULL, "module memfdcr, interface version %u", genl_version(g));
-	if (session_machine_works(g, reason, sizeof(reason)))
+	if (machine_works(g, reason, sizeof(reason)))
 		report(true, NULL, "a guarded userfaultfd and what other processes map can be opened");
 	else
 		report(false, "run this as root, in the initial user namespace; docs/kernels.md says more of kernels",

@@ -68,12 +68,6 @@ struct session {
  */
 int session_prepare(struct session *s);
 
-/*
- * Whether module, kernel and our privileges allow lazy restores, tried on this process itself. The reason why not, as a
- * clause for the log, in reason.
- */
-bool session_machine_works(struct genl *g, char *reason, size_t size);
-
 /* restore/arm.c: what post-restore does, while every task sleeps */
 
 /* Puts the images back, then takes over every lazy object below root. 0 or a negative errno; the log says why. */
