@@ -171,7 +171,7 @@ static bool lies_in(unsigned long start, unsigned long end, u64 address, u64 len
 }
 
 /**
- * memfdcr_call_moves() - does a range go because the current thread's mremap() moves it, or something else to where it was?
+ * memfdcr_call_moves() - does a range go because the current thread's mremap() moves it, or something to where it was?
  * @m: what the current process is in a watch
  * @start: the range
  * @end: the range

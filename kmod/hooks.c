@@ -4,9 +4,14 @@
  *
  * fork, exec and exit are tracepoints. Where fork() and mremap() have the address space locked, function tracing calls
  * us: at the entry of what fork() calls, and of what only mremap() calls, for a mapping that grows where it is tells
- * nobody. All processes run through these, and function tracing costs them a fraction of what probes do. As permanent
- * as it is asked to be, it cannot be switched off meanwhile.
+ * nobody. All processes run through these, and function tracing costs them a fraction of what probes do.
+ *
+ * Function tracing that is taken away waits for every task that may be on its way through it, with a lock held that
+ * all who trace need. So, once we have it, we have it until the module is unloaded; while nobody is watched it is for a
+ * function that nobody calls.
  */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
 #include <linux/ftrace.h>
 #include <linux/kprobes.h>
 #include <linux/math64.h>
@@ -17,6 +22,7 @@
 #include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
 #include <linux/sched/task.h>
+#include <linux/slab.h>
 #include <linux/tracepoint.h>
 #include <linux/userfaultfd_k.h>
 #include <uapi/linux/memfdcr.h>
@@ -29,7 +35,7 @@
 #include "space.h"
 #include "worker.h"
 
-/* ---- fork, exec, exit: tracepoints, with preemption off ---- */
+/* ---- fork, exec, exit: tracepoints ---- */
 
 /*
  * The userfaultfds that a new address space has inherited: their number; -1: more than there is room for, or somebody
@@ -161,43 +167,6 @@ static void on_exit(void *data, struct task_struct *p)
 	on_thread_exit(p);
 }
 
-/* ---- where mremap() and fork() have the address space locked: entries of functions ---- */
-
-static void each_move_begins(void)
-{
-	struct memfdcr_member *m;
-
-	rcu_read_lock();
-	memfdcr_for_each_member(m, current->signal)
-		memfdcr_call_mremap(m);
-	rcu_read_unlock();
-}
-
-/* what only mremap() calls */
-static void space_changes(unsigned long ip, unsigned long caller, struct ftrace_ops *ops, struct ftrace_regs *regs)
-{
-	each_move_begins();
-}
-
-/* what many call: of these, an mremap() that may let a mapping grow where it is does nothing else before */
-static void space_may_grow(unsigned long ip, unsigned long caller, struct ftrace_ops *ops, struct ftrace_regs *regs)
-{
-	unsigned long args[6];
-
-	if (memfdcr_in_mremap(args) && args[2] > args[1] && !(args[3] & (MREMAP_FIXED | MREMAP_DONTUNMAP)))
-		each_move_begins();
-}
-
-static void space_is_copied(unsigned long ip, unsigned long caller, struct ftrace_ops *ops, struct ftrace_regs *regs)
-{
-	struct memfdcr_member *m;
-
-	rcu_read_lock();
-	memfdcr_for_each_member(m, current->signal)
-		memfdcr_call_fork(m);
-	rcu_read_unlock();
-}
-
 /* ---- the hooks themselves ---- */
 
 static struct hook {
@@ -210,31 +179,60 @@ static struct hook {
 	{ "sched_process_exit", on_exit },
 };
 
-static struct ftrace_ops copied = { .func = space_is_copied, .flags = FTRACE_OPS_FL_PERMANENT };
-static struct ftrace_ops changes = { .func = space_changes, .flags = FTRACE_OPS_FL_PERMANENT };
-static struct ftrace_ops may_grow = { .func = space_may_grow, .flags = FTRACE_OPS_FL_PERMANENT };
+/* of what many call: an mremap() that may let a mapping grow where it is does nothing else before */
+static void may_grow(struct memfdcr_member *m)
+{
+	unsigned long args[6];
+
+	if (memfdcr_in_mremap(args) && args[2] > args[1] && !(args[3] & (MREMAP_FIXED | MREMAP_DONTUNMAP)))
+		memfdcr_call_mremap(m);
+}
 
 static const struct entry {
 	const char *symbol;
-	struct ftrace_ops *ops;
+	void (*begins)(struct memfdcr_member *m);
 	/* what newer kernels have: where that is, this is not needed, and where that is not, it is */
 	const char *newer;
 	bool may_lack;
 } entries[] = {
-	{ "uprobe_dup_mmap", &copied },
+	{ "uprobe_dup_mmap", memfdcr_call_fork },
 	/* makes a mapping like another one elsewhere */
-	{ "copy_vma", &changes },
+	{ "copy_vma", memfdcr_call_mremap },
 	/* lets a mapping grow; before 6.7 there is nothing that only mremap() calls for that */
-	{ "vma_merge_extend", &changes, .may_lack = true },
-	{ "vma_merge", &may_grow, .newer = "vma_merge_extend" },
-	{ "__vma_adjust", &may_grow, .newer = "vma_merge_extend" },
+	{ "vma_merge_extend", memfdcr_call_mremap, .may_lack = true },
+	{ "vma_merge", may_grow, .newer = "vma_merge_extend" },
+	{ "__vma_adjust", may_grow, .newer = "vma_merge_extend" },
 };
 
-/* which of them this kernel has is known, and function tracing knows which functions are meant */
-static bool found;
-/* what is called at their entries: those with a function, for without one it would be called at all of them */
-static struct ftrace_ops *called[ARRAY_SIZE(entries)];
-static unsigned int n_called, n_registered;
+/* where those are that this kernel has and needs, and what begins there; none: not known yet */
+static unsigned long addresses[ARRAY_SIZE(entries)];
+static void (*begins[ARRAY_SIZE(entries)])(struct memfdcr_member *m);
+static unsigned int n_found;
+
+/* what comes before the call at a function's entry is no longer than this */
+#define ENTRY 16
+
+static void entered(unsigned long ip, unsigned long caller, struct ftrace_ops *ops, struct ftrace_regs *regs)
+{
+	struct memfdcr_member *m;
+	unsigned int i;
+
+	rcu_read_lock();
+	memfdcr_for_each_member(m, current->signal)
+		for (i = 0; i < n_found; i++)
+			if (ip - addresses[i] < ENTRY)
+				begins[i](m);
+	rcu_read_unlock();
+}
+
+static struct ftrace_ops tracing = { .func = entered, .flags = FTRACE_OPS_FL_PERMANENT };
+static bool is_tracing;
+
+/* what is traced while nothing is: without any function it would be all of them */
+static noinline void nobody_calls(void)
+{
+	barrier();
+}
 
 static void find_tracepoint(struct tracepoint *tp, void *data)
 {
@@ -245,77 +243,103 @@ static void find_tracepoint(struct tracepoint *tp, void *data)
 			hooks[i].tp = tp;
 }
 
-/*
- * Where a function is: what a probe there would say, for function tracing looks a name up among all functions, one by
- * one, and has other requests wait for it.
- */
-static int find_function(const char *symbol, unsigned long *address)
-{
-	struct kprobe kp = { .symbol_name = symbol, .flags = KPROBE_FLAG_DISABLED };
-	int err = register_kprobe(&kp);
-
-	if (err)
-		return err;
-	*address = (unsigned long)kp.addr;
-	unregister_kprobe(&kp);
-	return 0;
-}
-
-static void call_at_entries(struct ftrace_ops *ops)
+static bool is_needed(const struct entry *e, const struct kprobe *kps)
 {
 	unsigned int i;
 
-	for (i = 0; i < n_called; i++)
-		if (called[i] == ops)
-			return;
-	called[n_called++] = ops;
+	for (i = 0; i < ARRAY_SIZE(entries); i++)
+		if (e->newer && kps[i].addr && !strcmp(entries[i].symbol, e->newer))
+			return false;
+	return true;
 }
 
-/* -ENOENT: one that is needed is not there */
+/*
+ * Where the functions are: what probes there would say, which are not armed. Function tracing looks a name up among all
+ * functions, one by one, and has others wait for it. -ENOENT: one that is needed is not there.
+ */
 static int find_entries(void)
 {
-	unsigned int i, j;
-	int errs[ARRAY_SIZE(entries)];
+	struct kprobe *kps = kcalloc(ARRAY_SIZE(entries), sizeof(*kps), GFP_KERNEL), *registered[ARRAY_SIZE(entries)];
+	unsigned int i, n = 0;
+	int err = 0;
 
-	for (i = 0; i < ARRAY_SIZE(entries); i++) {
-		const struct entry *e = &entries[i];
-		unsigned long address;
-
-		for (j = 0; j < i; j++)
-			if (e->newer && !strcmp(entries[j].symbol, e->newer) && !errs[j])
-				break;
-		errs[i] = -ENOENT;
-		if (j < i)
+	if (!kps)
+		return -ENOMEM;
+	for (i = 0; !err && i < ARRAY_SIZE(entries); i++) {
+		if (!is_needed(&entries[i], kps))
 			continue;
-		errs[i] = find_function(e->symbol, &address);
-		if (!errs[i])
-			errs[i] = ftrace_set_filter_ip(e->ops, address, 0, 0);
-		if (!errs[i])
-			call_at_entries(e->ops);
-		else if (errs[i] != -ENOENT || !e->may_lack)
-			return errs[i];
+		kps[i].symbol_name = entries[i].symbol;
+		kps[i].flags = KPROBE_FLAG_DISABLED;
+		err = register_kprobe(&kps[i]);
+		if (!err) {
+			addresses[n] = (unsigned long)kps[i].addr;
+			begins[n] = entries[i].begins;
+			registered[n++] = &kps[i];
+		} else {
+			kps[i].addr = NULL;
+			if (err == -ENOENT && entries[i].may_lack)
+				err = 0;
+		}
 	}
-	found = true;
-	return 0;
+	unregister_kprobes(registered, n);
+	kfree(kps);
+	if (!err)
+		n_found = n;
+	return err;
 }
 
+/*
+ * Function tracing ends itself when it finds itself broken, and then whatever it has patched stays as it is: it may go
+ * on to call us for ever.
+ */
+static void stay_for_good(void)
+{
+	static bool stays;
+
+	if (stays)
+		return;
+	stays = true;
+	__module_get(THIS_MODULE);
+	pr_err("function tracing is broken and does not let go of us: the module cannot be unloaded\n");
+}
+
+/* from now on we are called */
+static int entries_trace(void)
+{
+	int err = n_found ? 0 : find_entries();
+
+	if (!err)
+		err = ftrace_set_filter_ips(&tracing, addresses, n_found, 0, 1);
+	if (err || is_tracing)
+		return err;
+	err = register_ftrace_function(&tracing);
+	if (err && err != -EBUSY && err != -ENOMEM)
+		stay_for_good();
+	is_tracing = !err;
+	return err;
+}
+
+/* we are not called any more, though somebody may still be on his way to us; -ENOMEM: we are, as before */
+static int entries_rest(void)
+{
+	int err = ftrace_set_filter_ip(&tracing, (unsigned long)nobody_calls, 0, 1);
+
+	if (err && err != -ENOMEM)
+		stay_for_good();
+	return err;
+}
+
+/* nobody is on his way to us any more */
 static void entries_unregister(void)
 {
-	while (n_registered)
-		unregister_ftrace_function(called[--n_registered]);
-}
-
-static int entries_register(void)
-{
-	int err = found ? 0 : find_entries();
-
-	while (!err && n_registered < n_called) {
-		err = register_ftrace_function(called[n_registered]);
-		n_registered += !err;
+	if (is_tracing && unregister_ftrace_function(&tracing)) {
+		/* broken while it had nothing to call us for: to return would free what it still has in its list */
+		pr_alert("function tracing is broken and does not let go of us: this unloading does not end\n");
+		for (;;)
+			schedule_timeout_idle(MAX_SCHEDULE_TIMEOUT);
 	}
-	if (err)
-		entries_unregister();
-	return err;
+	is_tracing = false;
+	ftrace_free_filter(&tracing);
 }
 
 static void tracepoints_unregister(unsigned int n)
@@ -341,58 +365,75 @@ static int tracepoints_register(void)
 	return 0;
 }
 
+/* the hooks are in place */
+static bool placed;
+
 /**
  * memfdcr_hooks_add() - have the hooks in place
  *
- * Context: process context; sleeps. Not twice without memfdcr_hooks_remove().
- * Return: 0; -EBUSY function tracing is switched off; or why else the kernel refuses them.
+ * Context: process context; sleeps. The caller sees to it that all these functions are called one after the other.
+ * Return: 0, also if they are already; -EBUSY function tracing is switched off; or why else the kernel refuses them.
  */
 int memfdcr_hooks_add(void)
 {
 	int err;
 
-	/* handlers run with preemption off and take locks that sleep there */
+	/* they take locks that sleep there, where one must not */
 	if (IS_ENABLED(CONFIG_PREEMPT_RT))
 		return -EOPNOTSUPP;
+	if (placed)
+		return 0;
 	err = memfdcr_worker_hook();
 	if (err)
 		return err;
-	err = entries_register();
-	if (err)
-		goto err_entries;
 	err = tracepoints_register();
 	if (err)
 		goto err_tracepoints;
+	err = entries_trace();
+	if (err)
+		goto err_entries;
+	placed = true;
 	return 0;
 
-err_tracepoints:
-	entries_unregister();
 err_entries:
+	tracepoints_unregister(ARRAY_SIZE(hooks));
+	tracepoint_synchronize_unregister();
+err_tracepoints:
 	memfdcr_worker_unhook();
 	return err;
 }
 
-/**
- * memfdcr_hooks_remove() - undo memfdcr_hooks_add()
- *
- * Context: process context; sleeps.
- */
-void memfdcr_hooks_remove(void)
+static void remove_others(void)
 {
 	tracepoints_unregister(ARRAY_SIZE(hooks));
 	tracepoint_synchronize_unregister();
-	entries_unregister();
 	memfdcr_worker_unhook();
+	placed = false;
 }
 
 /**
- * memfdcr_hooks_exit() - forget which functions this kernel has
+ * memfdcr_hooks_remove() - take them away, if they are in place
  *
- * Context: process context; sleeps. The hooks are not in place.
+ * Context: process context; sleeps. Nobody is watched.
+ * Return: 0; -ENOMEM, and they are in place as before; another negative errno: they will always be.
+ */
+int memfdcr_hooks_remove(void)
+{
+	int err = placed ? entries_rest() : 0;
+
+	if (!err && placed)
+		remove_others();
+	return err;
+}
+
+/**
+ * memfdcr_hooks_exit() - nothing of ours is called any more on return
+ *
+ * Context: process context; sleeps. Nobody is watched.
  */
 void memfdcr_hooks_exit(void)
 {
-	ftrace_free_filter(&copied);
-	ftrace_free_filter(&changes);
-	ftrace_free_filter(&may_grow);
+	entries_unregister();
+	if (placed)
+		remove_others();
 }

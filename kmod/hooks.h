@@ -4,7 +4,7 @@
 #define MEMFDCR_HOOKS_H
 
 int memfdcr_hooks_add(void);
-void memfdcr_hooks_remove(void);
+int memfdcr_hooks_remove(void);
 void memfdcr_hooks_exit(void);
 
 #endif

@@ -37,7 +37,7 @@ extern DECLARE_HASHTABLE(memfdcr_member_table, MEMFDCR_MEMBER_BITS);
  * @attaching: it is pending
  * @again: work that tries again to get one its notifier, after there was no memory for that
  * @again_mm: that address space, with a reference to it but not to what is mapped there; NULL: none
- * @calls: mremap() and fork() calls under way
+ * @calls: mremap() and fork() calls under way, for call.c alone, as is
  * @n_calls: their number
  * @rcu: for the end
  */

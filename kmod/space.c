@@ -123,8 +123,8 @@ struct attach_job {
 };
 
 /*
- * For requests, and for processes that are watched: whoever has requests wait for memory that stays locked holds up other
- * requests, but no process.
+ * For requests, and for processes that are watched: whoever has requests wait for memory that stays locked holds up
+ * other requests, but no process.
  */
 static struct workqueue_struct *requests, *workers;
 

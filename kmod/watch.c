@@ -42,22 +42,25 @@
 static DEFINE_MUTEX(lock);
 static LIST_HEAD(watches);
 static u32 last_number;
-static bool hooked;
 static struct workqueue_struct *ending;
+
+static void unhook_idle(struct work_struct *work);
+
+/* when nobody is left: taking hooks away is slow, and the next watch may be on its way */
+static DECLARE_DELAYED_WORK(idle_work, unhook_idle);
+#define IDLE HZ
 
 static void unhook_idle(struct work_struct *work)
 {
-	mutex_lock(&lock);
-	if (hooked && list_empty(&watches)) {
-		memfdcr_hooks_remove();
-		hooked = false;
-	}
-	mutex_unlock(&lock);
-}
+	int err = 0;
 
-/* when nobody is left: taking hooks away takes a second, and the next watch may be on its way */
-static DECLARE_DELAYED_WORK(idle_work, unhook_idle);
-#define IDLE (3 * HZ)
+	mutex_lock(&lock);
+	if (list_empty(&watches))
+		err = memfdcr_hooks_remove();
+	mutex_unlock(&lock);
+	if (err == -ENOMEM)
+		queue_delayed_work(ending, &idle_work, IDLE);
+}
 
 /**
  * memfdcr_watch_put() - drop a reference
@@ -137,7 +140,7 @@ static void watch_end(struct memfdcr_watch *w)
 	memfdcr_events_stop(&w->events);
 	memfdcr_watch_put(w);
 	if (list_empty(&watches))
-		queue_delayed_work(ending, &idle_work, IDLE);
+		mod_delayed_work(ending, &idle_work, IDLE);
 }
 
 /* 0 or a negative errno, as memfdcr_members_add() has it; -EPERM */
@@ -222,30 +225,28 @@ static bool has_too_many(kuid_t owner)
 static int start_locked(struct sk_buff *skb, struct genl_info *info, struct memfdcr_walk *walk, u32 limit, bool tree)
 {
 	struct memfdcr_watch *w;
-	int err = 0;
+	int err;
 
 	if (has_too_many(accountable())) {
 		GENL_SET_ERR_MSG(info, "this user has " __stringify(MAX_WATCHES) " watches, and no more are allowed");
 		return -EUSERS;
 	}
-	if (!hooked)
-		err = memfdcr_hooks_add();
+	err = memfdcr_hooks_add();
 	if (err == -ENOMEM) {
 		GENL_SET_ERR_MSG(info, "no memory for the hooks");
 		return err;
 	}
 	if (err == -EBUSY) {
-		GENL_SET_ERR_MSG(info, "function tracing is switched off (sysctl kernel.ftrace_enabled), watches need it");
+		GENL_SET_ERR_MSG(info, "watches need function tracing, which is switched off (kernel.ftrace_enabled)");
 		return -EOPNOTSUPP;
 	}
 	if (err) {
 		GENL_SET_ERR_MSG(info, "this kernel lets nobody see fork, exec, exit or mremap");
 		return -EOPNOTSUPP;
 	}
-	hooked = true;
 	w = watch_new(skb, info, limit, tree);
 	if (IS_ERR(w)) {
-		queue_delayed_work(ending, &idle_work, IDLE);
+		mod_delayed_work(ending, &idle_work, IDLE);
 		return PTR_ERR(w);
 	}
 	list_add(&w->node, &watches);
@@ -411,10 +412,9 @@ void memfdcr_watch_exit(void)
 	netlink_unregister_notifier(&notifier);
 	cancel_work_sync(&closed_work);
 	cancel_delayed_work_sync(&idle_work);
-	unhook_idle(NULL);
+	memfdcr_hooks_exit();
 	memfdcr_spaces_drain();
 	destroy_workqueue(ending);
 	memfdcr_events_module_exit();
 	memfdcr_members_exit();
-	memfdcr_hooks_exit();
 }

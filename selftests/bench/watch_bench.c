@@ -151,8 +151,7 @@ static double measure(const struct bench *b)
 
 static bool is_hooked(void)
 {
-	static const char *const functions[] = { "copy_vma", NULL };
-	int n = hooks_count(functions);
+	int n = hooks_count(hooks_of_watches);
 
 	if (n < 0)
 		die("what is hooked");
@@ -183,7 +182,7 @@ static struct mnl_socket *watch(pid_t pid)
 	return sock;
 }
 
-/* the hooks stay for some seconds */
+/* the hooks stay for a second */
 static void unwatch(struct mnl_socket *sock)
 {
 	mnl_socket_close(sock);

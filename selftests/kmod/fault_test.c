@@ -24,6 +24,7 @@
 #include "harness.h"
 #include "factory.h"
 #include "fault.h"
+#include "hooks.h"
 #include "module.h"
 #include "process.h"
 #include "request.h"
@@ -150,14 +151,6 @@ static struct answer open_guard(struct scene *s)
 	return open_one(s, true);
 }
 
-static struct answer open_first_guard(struct scene *s)
-{
-	if (s->guarded >= 0)
-		uffd_complete(s->guarded), close(s->guarded);
-	s->guarded = -1;
-	return open_one(s, true);
-}
-
 static struct answer watch_tree(struct scene *s)
 {
 	struct answer answer = get(s, MEMFDCR_CMD_WATCH_START, LIST({ MEMFDCR_A_WATCH_TREE, 4, s->pid }));
@@ -171,7 +164,8 @@ static const struct {
 	const char *name;
 	struct answer (*ask)(struct scene *s);
 	bool workers;			/* workers help with it, and need memory */
-	bool rest;			/* it is about hooks, which are placed only now and then */
+	const char *const *hooks;	/* it is about these, which it has to place */
+	bool fresh;			/* it is the first since the module was loaded */
 } requests[] = {
 	{ "object-get by fd", object_by_fd },
 	{ "object-get by pid and fd", object_by_target_fd },
@@ -185,8 +179,9 @@ static const struct {
 	{ "uffd-open", open_plain, true },
 	{ "uffd-open with a guard", open_guard, true },
 	{ "watch-start and watch-stop", watch_tree, true },
-	{ "watch-start with hooks to be placed", watch_tree, false, true },
-	{ "uffd-open with probes to be placed", open_first_guard, false, true },
+	{ "watch-start with hooks to be placed", watch_tree, false, hooks_of_watches },
+	{ "watch-start with functions to be found", watch_tree, false, NULL, true },
+	{ "uffd-open with probes to be placed", open_guard, false, hooks_of_guards },
 };
 
 FIXTURE(fault)
@@ -237,12 +232,33 @@ FIXTURE_TEARDOWN(fault)
 	EXPECT_TRUE(module_unused_soon());
 }
 
+static void forget_guarded(struct scene *s)
+{
+	if (s->guarded < 0)
+		return;
+	uffd_complete(s->guarded);
+	close(s->guarded);
+	s->guarded = -1;
+}
+
+/* hooks go a second after whoever needed them */
+static void prepare(struct __test_metadata *_metadata, struct scene *s, size_t i)
+{
+	if (requests[i].hooks == hooks_of_guards || requests[i].fresh)
+		forget_guarded(s);
+	if (requests[i].hooks) {
+		ASSERT_TRUE(hooks_gone_soon(requests[i].hooks));
+	}
+	if (requests[i].fresh) {
+		ASSERT_EQ(0, module_unload_soon());
+		ASSERT_LT(0, request_family());
+		ASSERT_EQ(NULL, fault_aim());
+	}
+}
+
 static struct answer ask(struct scene *s, size_t i)
 {
 	s->told = 0;
-	/* the hooks go a second after whoever needed them, and have to be placed anew then */
-	if (requests[i].rest)
-		usleep(1600000);
 	return requests[i].ask(s);
 }
 
@@ -262,6 +278,7 @@ static uint64_t right_answer(struct __test_metadata *_metadata, struct scene *s,
 	struct answer answer;
 
 	for (int tries = 0; tries < 100; tries++) {
+		prepare(_metadata, s, i);
 		answer = ask(s, i);
 		ASSERT_EQ(0, answer.error) TH_LOG("%s: %s", requests[i].name, answer.message);
 		if (!answer.interrupted)
@@ -277,12 +294,13 @@ static void each_failure(struct __test_metadata *_metadata, struct scene *s, siz
 {
 	uint64_t want = right_answer(_metadata, s, i);
 	int fds = count_fds(), refused = 0, n;
-	bool failed = true;
+	bool failed = true, slow = requests[i].hooks || requests[i].fresh;
 
-	/* the hooks ask for the same again and again */
-	for (n = 1; failed && n < MOST; n += requests[i].rest && n > 16 ? 8 : 1) {
+	/* what is slow asks for the same again and again: not each of these then */
+	for (n = 1; failed && n < MOST; n += slow && n > 16 ? 8 : 1) {
 		struct answer answer;
 
+		prepare(_metadata, s, i);
 		ASSERT_EQ(0, arm(n));
 		answer = ask(s, i);
 		failed = disarm();
@@ -290,14 +308,18 @@ static void each_failure(struct __test_metadata *_metadata, struct scene *s, siz
 			EXPECT_EQ(-ENOMEM, answer.error) TH_LOG("%s, failure %d: %s", requests[i].name, n, answer.message);
 			refused++;
 		} else {
+			if (requests[i].hooks) {
+				EXPECT_LT(0, hooks_count(requests[i].hooks)) TH_LOG("%s, failure %d", requests[i].name, n);
+			}
 			expect_right(_metadata, s, i, answer, want);
 		}
 		ASSERT_EQ(fds, count_fds()) TH_LOG("%s, failure %d", requests[i].name, n);
 		/* what a request does for the first time after a while, it may do again the next time */
-		if (n % 8 == 0 && !requests[i].rest)
+		if (n % 8 == 0 && !slow)
 			expect_right(_metadata, s, i, ask(s, i), want);
 	}
 	ASSERT_LT(n, MOST);
+	prepare(_metadata, s, i);
 	expect_right(_metadata, s, i, ask(s, i), want);
 	printf("# %s: up to failure %d, %d refused\n", requests[i].name, n, refused);
 	EXPECT_LT(0, refused);
@@ -508,7 +530,7 @@ TEST_F_TIMEOUT(fault, at_random, 1800)
 		for (size_t i = 0; i < ARRAY_SIZE(requests); i++) {
 			struct answer answer;
 
-			if (requests[i].rest)
+			if (requests[i].hooks || requests[i].fresh)
 				continue;
 			answer = ask(s, i);
 			if (!answer.error)
