@@ -7,6 +7,7 @@
  * happened in it by then.
  */
 #include <linux/completion.h>
+#include <linux/list.h>
 #include <linux/mmu_notifier.h>
 #include <linux/module.h>
 #include <linux/sched.h>
@@ -113,6 +114,7 @@ static void attach(struct memfdcr_member *m, struct mmu_notifier *mn, bool newes
 
 /* getting an address space its notifier, shared by the worker that does it and whoever waits for that */
 struct attach_job {
+	struct list_head node;	/* among those of requests */
 	struct work_struct work;
 	struct completion done;
 	refcount_t refs;
@@ -127,6 +129,25 @@ struct attach_job {
  * other requests, but no process.
  */
 static struct workqueue_struct *requests, *workers;
+
+/* what requests have asked for: one job an address space, or whoever has one locked could have any number of them */
+static LIST_HEAD(jobs);
+static DEFINE_SPINLOCK(jobs_lock);
+
+/* whether nobody has asked for that before, and still waits */
+static bool is_first_job(struct attach_job *job)
+{
+	struct attach_job *other;
+	bool first = true;
+
+	spin_lock(&jobs_lock);
+	list_for_each_entry(other, &jobs, node)
+		first &= other->mm != job->mm;
+	if (first)
+		list_add(&job->node, &jobs);
+	spin_unlock(&jobs_lock);
+	return first;
+}
 
 static void job_put(struct attach_job *job)
 {
@@ -147,6 +168,9 @@ static void job_work(struct work_struct *work)
 		job->err = PTR_ERR(mn);
 	else
 		attach(job->member, mn, job->newest);
+	spin_lock(&jobs_lock);
+	list_del(&job->node);
+	spin_unlock(&jobs_lock);
 	complete(&job->done);
 	job_put(job);
 }
@@ -166,13 +190,19 @@ static int attach_by_worker(struct workqueue_struct *queue, struct memfdcr_membe
 		mmput_async(mm);
 		return -ENOMEM;
 	}
+	INIT_LIST_HEAD(&job->node);
 	INIT_WORK(&job->work, job_work);
 	init_completion(&job->done);
-	refcount_set(&job->refs, 2);
+	refcount_set(&job->refs, 1);
 	refcount_inc(&m->refs);
 	job->member = m;
 	job->mm = mm;
 	job->newest = newest;
+	if (queue == requests && !is_first_job(job)) {
+		job_put(job);
+		return -EBUSY;
+	}
+	refcount_inc(&job->refs);
 	queue_work(queue, &job->work);
 	left = wait_for_completion_killable_timeout(&job->done, *patience);
 	err = left < 0 ? -EINTR : left ? job->err : -EBUSY;

@@ -38,12 +38,17 @@ int module_unload_soon(void)
 	return err;
 }
 
-bool module_unused_soon(void)
+int module_references(void)
 {
 	char value[32];
 
+	return read_line(REFERENCES, "", value, sizeof(value)) ? atoi(value) : -1;
+}
+
+bool module_unused_soon(void)
+{
 	for (int i = 0; i < TRIES; i++) {
-		if (read_line(REFERENCES, "", value, sizeof(value)) && atoi(value) == 0)
+		if (!module_references())
 			return true;
 		usleep(10000);
 	}

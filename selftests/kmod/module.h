@@ -8,6 +8,7 @@
 bool module_is_loaded(void);
 int module_unload(void);		/* 0 or -errno; the next request loads it again */
 int module_unload_soon(void);		/* the same, once nothing of it is left: five seconds at most */
+int module_references(void);		/* how many the kernel counts; -1: it is not loaded */
 bool module_unused_soon(void);		/* nobody has a reference any more */
 
 /* KiB of memory that the kernel has allocated for itself and cannot free when asked to */
