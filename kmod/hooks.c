@@ -292,10 +292,10 @@ static int find_entries(void)
  * Function tracing ends itself when it finds itself broken, and then whatever it has patched stays as it is: it may go
  * on to call us for ever.
  */
+static bool stays;
+
 static void stay_for_good(void)
 {
-	static bool stays;
-
 	if (stays)
 		return;
 	stays = true;
@@ -303,14 +303,32 @@ static void stay_for_good(void)
 	pr_err("function tracing is broken and does not let go of us: the module cannot be unloaded\n");
 }
 
-/* from now on we are called */
-static int entries_trace(void)
+/* at whose entries we are called; -ENOMEM: at the same as before */
+static int trace(unsigned long *functions, unsigned int n)
 {
-	int err = n_found ? 0 : find_entries();
+	int err = ftrace_set_filter_ips(&tracing, functions, n, 0, 1);
 
-	if (!err)
-		err = ftrace_set_filter_ips(&tracing, addresses, n_found, 0, 1);
-	if (err || is_tracing)
+	/* that patching has gone wrong it does not say, but it does say so to whoever asks for an address that is none */
+	if (!err && is_tracing && ftrace_set_filter_ip(&tracing, 0, 0, 1) == -ENODEV)
+		err = -ENODEV;
+	if (err == -ENODEV && is_tracing)
+		stay_for_good();
+	return err;
+}
+
+/* we are not called any more, though somebody may still be on his way to us */
+static int entries_rest(void)
+{
+	unsigned long rest = (unsigned long)nobody_calls;
+
+	return trace(&rest, 1);
+}
+
+static int entries_register(void)
+{
+	int err = entries_rest();
+
+	if (err)
 		return err;
 	err = register_ftrace_function(&tracing);
 	if (err && err != -EBUSY && err != -ENOMEM)
@@ -319,21 +337,21 @@ static int entries_trace(void)
 	return err;
 }
 
-/* we are not called any more, though somebody may still be on his way to us; -ENOMEM: we are, as before */
-static int entries_rest(void)
+/* from now on we are called */
+static int entries_trace(void)
 {
-	int err = ftrace_set_filter_ip(&tracing, (unsigned long)nobody_calls, 0, 1);
+	int err = n_found ? 0 : find_entries();
 
-	if (err && err != -ENOMEM)
-		stay_for_good();
-	return err;
+	if (!err && !is_tracing)
+		err = entries_register();
+	return err ?: trace(addresses, n_found);
 }
 
 /* nobody is on his way to us any more */
 static void entries_unregister(void)
 {
-	if (is_tracing && unregister_ftrace_function(&tracing)) {
-		/* broken while it had nothing to call us for: to return would free what it still has in its list */
+	if (stays || (is_tracing && unregister_ftrace_function(&tracing))) {
+		/* broken since nobody is watched any more: to return would free what it still has in its list */
 		pr_alert("function tracing is broken and does not let go of us: this unloading does not end\n");
 		for (;;)
 			schedule_timeout_idle(MAX_SCHEDULE_TIMEOUT);
@@ -358,7 +376,6 @@ static int tracepoints_register(void)
 		err = hooks[i].tp ? tracepoint_probe_register(hooks[i].tp, hooks[i].fn, NULL) : -EOPNOTSUPP;
 		if (err) {
 			tracepoints_unregister(i);
-			tracepoint_synchronize_unregister();
 			return err;
 		}
 	}
@@ -397,7 +414,6 @@ int memfdcr_hooks_add(void)
 
 err_entries:
 	tracepoints_unregister(ARRAY_SIZE(hooks));
-	tracepoint_synchronize_unregister();
 err_tracepoints:
 	memfdcr_worker_unhook();
 	return err;
@@ -406,7 +422,6 @@ err_tracepoints:
 static void remove_others(void)
 {
 	tracepoints_unregister(ARRAY_SIZE(hooks));
-	tracepoint_synchronize_unregister();
 	memfdcr_worker_unhook();
 	placed = false;
 }
@@ -436,4 +451,6 @@ void memfdcr_hooks_exit(void)
 	entries_unregister();
 	if (placed)
 		remove_others();
+	/* who is still in one of them finds nobody: only now does it have to be waited for */
+	tracepoint_synchronize_unregister();
 }

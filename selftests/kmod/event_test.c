@@ -28,6 +28,35 @@
 #include "ring.h"
 #include "watching.h"
 
+#define TRACING "/proc/sys/kernel/ftrace_enabled"
+
+/* a negative errno, or 0 */
+static int set_tracing(const char *on)
+{
+	int fd = open(TRACING, O_WRONLY), ret;
+
+	if (fd < 0)
+		return -errno;
+	ret = write(fd, on, 1) == 1 ? 0 : -errno;
+	close(fd);
+	return ret;
+}
+
+#define TRACEFS "/sys/kernel/tracing/"
+#define PROBE "memfdcr_test/moves"
+
+/* what an administrator may have where the module has its hook, too */
+static bool probe_moves(bool on)
+{
+	bool disabled;
+
+	if (on)
+		return write_file(TRACEFS "kprobe_events", "p:" PROBE " copy_vma") &&
+		       write_file(TRACEFS "events/" PROBE "/enable", "1");
+	disabled = write_file(TRACEFS "events/" PROBE "/enable", "0");
+	return write_file(TRACEFS "kprobe_events", "-:" PROBE) && disabled;
+}
+
 FIXTURE(event)
 {
 	struct reader r, r2;
@@ -42,6 +71,9 @@ FIXTURE_SETUP(event)
 
 FIXTURE_TEARDOWN(event)
 {
+	/* of a test that did not come to its end */
+	set_tracing("1");
+	probe_moves(false);
 	watching_end(&self->r, &self->r2, self->pid, self->fd);
 }
 
@@ -632,23 +664,12 @@ TEST_F_TIMEOUT(event, nothing_is_hooked_without_a_watch, 120)
 	/* what everybody runs through has no probes, which cost more */
 	EXPECT_LE(3, hooks_count(traced));
 	EXPECT_EQ(0, hooks_probes(traced));
+	EXPECT_EQ(0, hooks_count(hooks_at_rest));
 	EXPECT_EQ(0, hooks_count(forbidden));
 	EXPECT_EQ(0, stop(&self->r).error);
 	EXPECT_TRUE(hooks_gone_soon(hooks_of_watches));
-}
-
-#define TRACING "/proc/sys/kernel/ftrace_enabled"
-
-/* a negative errno, or 0 */
-static int set_tracing(const char *on)
-{
-	int fd = open(TRACING, O_WRONLY), ret;
-
-	if (fd < 0)
-		return -errno;
-	ret = write(fd, on, 1) == 1 ? 0 : -errno;
-	close(fd);
-	return ret;
+	/* function tracing is not taken away, which others would wait for */
+	EXPECT_EQ(1, hooks_count(hooks_at_rest));
 }
 
 /* the module has it from the first watch on, until it is unloaded: only before can it be switched off */
@@ -675,19 +696,10 @@ TEST_F_TIMEOUT(event, needs_function_tracing, 120)
 	WATCH(&self->r, OF_PID(getpid()));
 	EXPECT_EQ(err, set_tracing("0"));
 	ASSERT_TRUE(read_line(TRACING, "", value, sizeof(value)));
-	EXPECT_STREQ("1", value) set_tracing("1");
-}
-
-#define TRACEFS "/sys/kernel/tracing/"
-#define PROBE "memfdcr_test/moves"
-
-/* what an administrator may have where the module has its hook, too */
-static bool probe_moves(bool on)
-{
-	if (on)
-		return write_file(TRACEFS "kprobe_events", "p:" PROBE " copy_vma") &&
-		       write_file(TRACEFS "events/" PROBE "/enable", "1");
-	return write_file(TRACEFS "events/" PROBE "/enable", "0") && write_file(TRACEFS "kprobe_events", "-:" PROBE);
+	EXPECT_STREQ("1", value);
+	EXPECT_EQ(0, stop(&self->r).error);
+	EXPECT_TRUE(hooks_gone_soon(hooks_of_watches));
+	EXPECT_EQ(err, set_tracing("0"));
 }
 
 static int moves_by_steps(void *arg)
@@ -716,7 +728,8 @@ TEST_F_TIMEOUT(event, others_hook_the_same, 240)
 	for (int first = 0; first < 2; first++) {
 		size_t at = 0;
 
-		EXPECT_TRUE(hooks_gone_soon(hooks_of_watches));
+		/* so that it looks for its functions again */
+		ASSERT_EQ(0, module_unload_soon());
 		if (first)
 			ASSERT_TRUE(probe_moves(true));
 		board->step = board->child_step = 0;

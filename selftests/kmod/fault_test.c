@@ -338,6 +338,25 @@ TEST_F_TIMEOUT(fault, workers, 1800)
 			each_failure(_metadata, &self->scene, i, fault_arm_workers, fault_disarm_workers);
 }
 
+/* hooks that there is no memory to take away stay, and go later */
+TEST_F_TIMEOUT(fault, hooks_go, 1800)
+{
+	bool failed = true;
+	int n;
+
+	for (n = 1; failed && n < MOST; n++) {
+		struct answer answer = watch_tree(&self->scene);
+
+		ASSERT_EQ(0, answer.error) TH_LOG("failure %d: %s", n, answer.message);
+		ASSERT_EQ(0, fault_arm_workers(n));
+		sleep(2);
+		failed = fault_disarm_workers();
+		EXPECT_TRUE(hooks_gone_soon(hooks_of_watches)) TH_LOG("failure %d", n);
+	}
+	printf("# %d failures\n", n - 2);
+	EXPECT_LT(2, n);
+}
+
 /* ---- what watches tell ---- */
 
 /* shared with the processes that are watched */

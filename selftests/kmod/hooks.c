@@ -17,6 +17,8 @@ const char *const hooks_of_watches[] = { "uprobe_dup_mmap", "copy_vma", "vma_mer
 const char *const hooks_of_guards[] = { "userfaultfd_remove", "do_madvise", "__x64_sys_remap_file_pages",
 	"__ia32_sys_remap_file_pages", NULL };
 
+const char *const hooks_at_rest[] = { "nobody_calls", NULL };
+
 /* a line begins with the function after format, and goes on with other things */
 static int mark(const char *path, const char *format, const char *const *functions, bool *hooked)
 {

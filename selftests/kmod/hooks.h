@@ -7,6 +7,7 @@
 
 extern const char *const hooks_of_watches[];	/* on any kernel */
 extern const char *const hooks_of_guards[];
+extern const char *const hooks_at_rest[];	/* what is traced while nobody is watched */
 
 int hooks_count(const char *const *functions);	/* those that are hooked; -1: this kernel does not tell */
 int hooks_probes(const char *const *functions);	/* those that have probes */
