@@ -21,7 +21,7 @@
 #include "request.h"
 #include "ring.h"
 
-#define LONG 20000	/* ms */
+#define LONG (20000 * SLOWNESS)	/* ms */
 
 FIXTURE(advice)
 {

@@ -31,7 +31,7 @@
 #include "watching.h"
 
 #define MOST 1000		/* no request asks for memory that often */
-#define LONG 60000		/* ms */
+#define LONG (60000 * SLOWNESS)		/* ms */
 
 /* what requests are about; and what they were told, added up so that two answers can be compared */
 struct scene {

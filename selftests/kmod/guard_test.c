@@ -20,7 +20,7 @@
 #include "process.h"
 #include "request.h"
 
-#define LONG 20000	/* ms: longer than anything takes, even on an emulated machine */
+#define LONG (20000 * SLOWNESS)	/* ms: longer than anything takes, even on an emulated machine */
 
 #define EXPECT_KILLED(pid)						\
 	do {								\

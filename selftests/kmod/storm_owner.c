@@ -15,7 +15,7 @@
 #include "storm_pager.h"
 #include "storm_watch.h"
 
-#define LONG 120000		/* ms: longer than a tree takes to go, on a slow machine and in a storm */
+#define LONG (120000 * SLOWNESS)		/* ms: longer than a tree takes to go, on a slow machine and in a storm */
 
 /* one life */
 struct life {

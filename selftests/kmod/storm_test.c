@@ -28,7 +28,7 @@
 #include "storm.h"
 #include "storm_watch.h"
 
-#define PATIENCE 120000			/* ms for everybody to end, on a slow machine */
+#define PATIENCE (120000 * SLOWNESS)	/* ms for everybody to end, on a slow machine */
 #define ROUND 30			/* seconds of a round, at most; there are two at least */
 
 static unsigned int setting(const char *name, unsigned int preset)

@@ -24,7 +24,7 @@
 #include "process.h"
 #include "request.h"
 
-#define LONG 60000	/* ms: longer than anything takes, even on an emulated machine */
+#define LONG (60000 * SLOWNESS)	/* ms: longer than anything takes, even on an emulated machine */
 
 /* what a holder is made of; what is not there is 0 */
 struct scene {

@@ -7,7 +7,7 @@
 
 #include "process.h"
 
-#define PATIENCE 60000				/* ms, for what comes at once */
+#define PATIENCE (60000 * SLOWNESS)		/* ms, for what comes at once */
 #define ARENA ((char *)0x200000000UL)		/* where nobody maps anything by itself */
 #define ARENA_PAGES 1024UL
 #define PLACE(n) (ARENA + (n) * PAGE)
