@@ -17,6 +17,7 @@ struct storm_watch {
 	bool from_the_start;		/* every process of the tree has been told of, or is its root */
 	bool complete;			/* nothing was lost since then */
 	bool last;
+	bool shrunk;			/* its buffer has just become smaller */
 	unsigned int alive;		/* processes told of and not yet ended */
 	uint8_t *pids;			/* what is known of each, up to the highest */
 	unsigned int highest;
