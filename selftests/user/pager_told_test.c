@@ -22,7 +22,7 @@
 
 #define PAGES		64
 #define FIRST_ID	1000	/* of the first child's userfaultfd; the next has the next number */
-#define SOON_US		3000000	/* what is done by and by is done by then, also on a slow machine */
+#define SOON_US		30000000	/* what is done by and by is done by then, also on a slow machine */
 
 enum what { TELL_NOTHING, TELL_FORK, TELL_EXEC, TELL_EXIT, TELL_LOST, TELL_BEGIN, TELL_END };
 
@@ -294,6 +294,21 @@ static int not_told(void)
 	return 0;
 }
 
+/* a child that is gone before anybody has told of it is no fork that failed */
+static int told_late(void)
+{
+	pid_t pid = fork_one();
+
+	NEED(has_no_process(look()));
+	NEED(end_one(pid));
+	/* it has been looked at meanwhile */
+	usleep(700000);
+	NEED(look()->spaces == 2);
+	NEED(has_name(tell_fork(pid, 7, FIRST_ID), 1, pid, "told"));
+	NEED(tell_of(TELL_EXIT, pid)->spaces == 1);
+	return 0;
+}
+
 static int exit_lost(void)
 {
 	pid_t pid = fork_one();
@@ -468,6 +483,8 @@ static const struct test {
 	  "?#1 (child): is 777#1 (asked) now, start time 3, found by asking" },
 	{ not_told, "a fork that is not told: found by asking, and so is its end", { 777, 3, "asked" },
 	  "777#1 (asked): its memory is gone" },
+	{ told_late, "a fork that is told when the child is gone already", { 0 },
+	  "(told): has exited, its memory is served no more" },
 	{ exit_lost, "an exit that is lost: nobody looks before the loss is told, then it is found", { 0 },
 	  "its memory is gone" },
 	{ other_lost, "something else is lost: whose the space is, is confirmed", { 777, 7, "told" }, NULL },

@@ -22,6 +22,8 @@
 #define MANY_SPACES	100
 /* a fork that is told before its event cannot be told longer before */
 #define EARLY_US	1000000
+/* a fork may be told so long after its event, on a busy machine: when the child is gone already */
+#define LATE_US		5000000
 /* the first look at one whose process has left: on newer kernels that is told just before it happens */
 #define LEFT_US		1000
 /* looking may take so long before others have their turn, and then pauses */
@@ -64,8 +66,14 @@ void told_look_again(struct pager *p, struct space *s)
 /* room is needed that spaces have which nobody uses any more */
 void told_hurry(struct pager *p)
 {
-	for (unsigned int i = 0; i < p->n_spaces; i++)
-		p->spaces[i]->look_us = 0;
+	for (unsigned int i = 0; i < p->n_spaces; i++) {
+		struct space *s = p->spaces[i];
+
+		s->look_us = 0;
+		/* its name is not waited for */
+		if (!s->process.pid)
+			s->unsure = true;
+	}
 	p->check_us = 0;
 }
 
@@ -170,6 +178,12 @@ static void ask(struct pager *p, struct space *s)
 	}
 }
 
+/* nobody has told of this fork, and may still do so: it has failed, or it is the news that are late */
+static bool may_be_told(const struct pager *p, const struct space *s, uint64_t now)
+{
+	return p->told && s->id && !s->process.pid && !s->unsure && now < s->born_us + LATE_US;
+}
+
 /* looks at those that it is time for, beginning with those that the last call had no time for */
 void told_check(struct pager *p, uint64_t now)
 {
@@ -194,6 +208,10 @@ void told_check(struct pager *p, uint64_t now)
 		if (space_alive(p, s)) {
 			ask(p, s);
 			told_look_again(p, s);
+			continue;
+		}
+		if (may_be_told(p, s, now)) {
+			look_at(p, s, now + period(p));
 			continue;
 		}
 		pager_log(p, LOG_INFO, "%s: %s", s->name, s->process.pid ? "its memory is gone, it is served no more" :
