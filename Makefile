@@ -41,12 +41,14 @@ install: user
 	$(INSTALL) -m 644 docs/man/memfdcr.8 $(mandir)/memfdcr.8
 	$(INSTALL) -m 644 user/completion.bash $(completiondir)/memfdcr
 
-# the sources go where dkms keeps them, so that a new kernel is served long after this directory is gone
-dkms-install:
+# where dkms keeps sources, so that a new kernel is served long after this directory is gone
+dkms-sources:
 	[ ! -e /var/lib/dkms/memfdcr/$(VERSION) ] || dkms remove memfdcr/$(VERSION) --all
 	rm -rf $(dkmsdir)
 	$(INSTALL) -d $(dkmsdir)
 	cp -R Kbuild dkms.conf COPYING kmod $(dkmsdir)/
+
+dkms-install: dkms-sources
 	dkms install memfdcr/$(VERSION)
 	@[ ! -e /sys/module/memfdcr ] || echo 'An older memfdcr is loaded: rmmod memfdcr, then modprobe memfdcr.'
 	modprobe memfdcr
@@ -74,4 +76,4 @@ clean:
 	rm -rf build
 	+[ ! -e kmod/main.o ] || $(MAKE) -C $(KDIR) M=$(CURDIR) clean
 
-.PHONY: all help user module install dkms-install dkms-uninstall demo check check-host check-debug bench clean
+.PHONY: all help user module install dkms-sources dkms-install dkms-uninstall demo check check-host check-debug bench clean
