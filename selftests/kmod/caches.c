@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* How many objects of which kind the kernel has, and whether there are more than before. */
-#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -91,4 +90,11 @@ int caches_leaks(void)
 	if (file)
 		fclose(file);
 	return lines;
+}
+
+bool caches_nothing_leaked(long most)
+{
+	int leaks = caches_leaks();
+
+	return leaks < 0 ? module_slab_soon(most) : !leaks;
 }

@@ -15,6 +15,7 @@
 #include <libmnl/libmnl.h>
 
 #include "harness.h"
+#include "caches.h"
 #include "churn.h"
 #include "module.h"
 #include "process.h"
@@ -254,7 +255,7 @@ FIXTURE_SETUP(churn)
 FIXTURE_TEARDOWN(churn)
 {
 	/* much more than what comes and goes with every process, much less than a leak in every dump would be */
-	EXPECT_TRUE(module_slab_soon(self->slab + 8192));
+	EXPECT_TRUE(caches_nothing_leaked(self->slab + 8192));
 	EXPECT_TRUE(module_unused_soon());
 	EXPECT_EQ(0, module_unload_soon());
 }

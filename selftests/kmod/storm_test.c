@@ -164,7 +164,6 @@ TEST_F_TIMEOUT(storm, everything_at_once, 7200)
 	EXPECT_EQ(0, storm->faults);
 	leaks = caches_leaks();
 	EXPECT_GE(0, leaks);
-	/* a kernel that looks for leaks itself keeps what was freed for a while (KASAN): to count says nothing there */
 	if (leaks < 0) {
 		TH_LOG("no kmemleak in this kernel, objects are counted");
 		EXPECT_TRUE(module_slab_soon(self->slab + 8192));
