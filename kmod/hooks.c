@@ -14,149 +14,17 @@
 
 #include <linux/ftrace.h>
 #include <linux/kprobes.h>
-#include <linux/math64.h>
-#include <linux/mm.h>
 #include <linux/mman.h>
-#include <linux/pid.h>
 #include <linux/sched.h>
-#include <linux/sched/mm.h>
-#include <linux/sched/signal.h>
-#include <linux/sched/task.h>
 #include <linux/slab.h>
 #include <linux/tracepoint.h>
-#include <linux/userfaultfd_k.h>
-#include <uapi/linux/memfdcr.h>
 
 #include "call.h"
 #include "drop.h"
 #include "hooks.h"
-#include "id.h"
+#include "life.h"
 #include "member.h"
-#include "space.h"
 #include "worker.h"
-
-/* ---- fork, exec, exit: tracepoints ---- */
-
-/*
- * The userfaultfds that a new address space has inherited: their number; -1: more than there is room for, or somebody
- * who looks into it already has its lock.
- */
-static int inherited_uffds(struct mm_struct *mm, u64 *ids, int max)
-{
-	VMA_ITERATOR(vmi, mm, 0);
-	struct vm_area_struct *vma;
-	int n = 0, i;
-
-	if (!mmap_read_trylock(mm))
-		return -1;
-	for_each_vma(vmi, vma) {
-		u64 id;
-
-		if (!vma->vm_userfaultfd_ctx.ctx)
-			continue;
-		id = memfdcr_id(vma->vm_userfaultfd_ctx.ctx);
-		for (i = 0; i < n && ids[i] != id; i++)
-			;
-		if (i < n)
-			continue;
-		if (n == max) {
-			n = -1;
-			break;
-		}
-		ids[n++] = id;
-	}
-	mmap_read_unlock(mm);
-	return n;
-}
-
-static void on_fork(void *data, struct task_struct *parent, struct task_struct *child)
-{
-	struct memfdcr_event_ntf event;
-	struct memfdcr_member *m, *new;
-	u64 uffds[MEMFDCR_EVENT_UFFDS];
-	bool looked = false;
-	int n = 0;
-
-	if (child->signal == parent->signal)
-		return;
-	rcu_read_lock();
-	memfdcr_for_each_member(m, parent->signal) {
-		if (!looked && child->mm && child->mm != parent->mm)
-			n = inherited_uffds(child->mm, uffds, ARRAY_SIZE(uffds));
-		looked = true;
-		event = memfdcr_member_event(m, MEMFDCR_CMD_FORK_NTF);
-		event.child.pid = task_tgid_nr_ns(child, m->watch->ns);
-		event.child.start_time = div_u64(child->start_boottime, NSEC_PER_SEC / USER_HZ);
-		event.child.same_memory = child->mm && child->mm == parent->mm;
-		new = NULL;
-		if (m->watch->tree)
-			new = memfdcr_member_new(m->watch, child, m->reach, GFP_NOWAIT | __GFP_NOWARN | __GFP_ACCOUNT);
-		event.child.hidden = m->watch->tree && !new;
-		event.child.n_uffds = max(n, 0);
-		memcpy(event.child.uffd, uffds, max(n, 0) * sizeof(*uffds));
-		memfdcr_call_forked(m, &event);
-		if (n < 0)
-			memfdcr_events_lose(&m->watch->events);
-		if (!new)
-			continue;
-		if (memfdcr_member_enter(new, child))
-			memfdcr_member_put(new);
-		else
-			memfdcr_space_attach_soon(new, child);
-	}
-	rcu_read_unlock();
-}
-
-static void on_exec(void *data, struct task_struct *p, pid_t old_pid, struct linux_binprm *bprm)
-{
-	struct memfdcr_member *m;
-
-	rcu_read_lock();
-	memfdcr_for_each_member(m, p->signal) {
-		struct memfdcr_event_ntf unmap = memfdcr_member_unmap(m, 0, TASK_SIZE_MAX, MEMFDCR_CAUSE_EXEC);
-		struct memfdcr_event_ntf event = memfdcr_member_event(m, MEMFDCR_CMD_EXEC_NTF);
-
-		/* others may go on to have what it had: from vfork() on, or to look into it */
-		memfdcr_space_detach(m);
-		event.exec.hidden = !memfdcr_member_reaches(m, p);
-		if (event.exec.hidden) {
-			if (memfdcr_member_leave(m, &unmap, &event))
-				memfdcr_member_expel(m);
-			continue;
-		}
-		memfdcr_events_add(&m->watch->events, &unmap);
-		memfdcr_events_add(&m->watch->events, &event);
-		memfdcr_space_attach_soon(m, p);
-	}
-	rcu_read_unlock();
-}
-
-/* as wait() would tell it: when the last thread has begun to exit, this is so for the whole process, and final */
-static int exit_status(const struct task_struct *p)
-{
-	return p->signal->group_exit_code;
-}
-
-static void on_thread_exit(struct task_struct *p)
-{
-	struct memfdcr_member *m;
-
-	if (atomic_read(&p->signal->live))
-		return;
-	rcu_read_lock();
-	memfdcr_for_each_member(m, p->signal) {
-		struct memfdcr_event_ntf unmap = memfdcr_member_unmap(m, 0, TASK_SIZE_MAX, MEMFDCR_CAUSE_EXIT);
-		struct memfdcr_event_ntf event = memfdcr_member_event(m, MEMFDCR_CMD_EXIT_NTF);
-		int status = exit_status(p);
-
-		event.exit.code = status >> 8 & 0xff;
-		event.exit.signal = status & 0x7f;
-		memfdcr_space_detach(m);
-		if (memfdcr_member_leave(m, &unmap, &event))
-			memfdcr_member_expel(m);
-	}
-	rcu_read_unlock();
-}
 
 #ifdef MEMFDCR_EXIT_TELLS_GROUP	/* 6.16: "tracing/sched: add group_dead" */
 static void on_exit(void *data, struct task_struct *p, bool group_dead)
@@ -164,18 +32,16 @@ static void on_exit(void *data, struct task_struct *p, bool group_dead)
 static void on_exit(void *data, struct task_struct *p)
 #endif
 {
-	on_thread_exit(p);
+	memfdcr_life_exit(p);
 }
 
-/* ---- the hooks themselves ---- */
-
-static struct hook {
+static struct {
 	const char *name;
 	void *fn;
 	struct tracepoint *tp;
-} hooks[] = {
-	{ "sched_process_fork", on_fork },
-	{ "sched_process_exec", on_exec },
+} tracepoints[] = {
+	{ "sched_process_fork", memfdcr_life_fork },
+	{ "sched_process_exec", memfdcr_life_exec },
 	{ "sched_process_exit", on_exit },
 };
 
@@ -238,9 +104,9 @@ static void find_tracepoint(struct tracepoint *tp, void *data)
 {
 	unsigned int i;
 
-	for (i = 0; i < ARRAY_SIZE(hooks); i++)
-		if (!strcmp(tp->name, hooks[i].name))
-			hooks[i].tp = tp;
+	for (i = 0; i < ARRAY_SIZE(tracepoints); i++)
+		if (!strcmp(tp->name, tracepoints[i].name))
+			tracepoints[i].tp = tp;
 }
 
 static bool is_needed(const struct entry *e, const struct kprobe *kps)
@@ -363,7 +229,7 @@ static void entries_unregister(void)
 static void tracepoints_unregister(unsigned int n)
 {
 	while (n--)
-		tracepoint_probe_unregister(hooks[n].tp, hooks[n].fn, NULL);
+		tracepoint_probe_unregister(tracepoints[n].tp, tracepoints[n].fn, NULL);
 }
 
 static int tracepoints_register(void)
@@ -372,8 +238,8 @@ static int tracepoints_register(void)
 	int err;
 
 	for_each_kernel_tracepoint(find_tracepoint, NULL);
-	for (i = 0; i < ARRAY_SIZE(hooks); i++) {
-		err = hooks[i].tp ? tracepoint_probe_register(hooks[i].tp, hooks[i].fn, NULL) : -EOPNOTSUPP;
+	for (i = 0; i < ARRAY_SIZE(tracepoints); i++) {
+		err = tracepoints[i].tp ? tracepoint_probe_register(tracepoints[i].tp, tracepoints[i].fn, NULL) : -EOPNOTSUPP;
 		if (err) {
 			tracepoints_unregister(i);
 			return err;
@@ -413,7 +279,7 @@ int memfdcr_hooks_add(void)
 	return 0;
 
 err_entries:
-	tracepoints_unregister(ARRAY_SIZE(hooks));
+	tracepoints_unregister(ARRAY_SIZE(tracepoints));
 err_tracepoints:
 	memfdcr_worker_unhook();
 	return err;
@@ -421,7 +287,7 @@ err_tracepoints:
 
 static void remove_others(void)
 {
-	tracepoints_unregister(ARRAY_SIZE(hooks));
+	tracepoints_unregister(ARRAY_SIZE(tracepoints));
 	memfdcr_worker_unhook();
 	placed = false;
 }
