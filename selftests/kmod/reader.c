@@ -83,9 +83,9 @@ int faults(const struct reader *r)
 {
 	static const uint64_t all = HAS(WATCH_WATCH) | HAS(WATCH_SEQUENCE) | HAS(WATCH_TIME);
 	static const uint64_t who = HAS(WATCH_PID) | HAS(WATCH_TID);
-	static const struct { int cmd; uint64_t has, may; } belongs[] = {
+	const struct { int cmd; uint64_t has, may; } belongs[] = {
 		{ FORK, all | who | HAS(WATCH_CHILD) | HAS(WATCH_START_TIME),
-		  HAS(WATCH_UFFD_ID) | HAS(WATCH_SAME_MEMORY) },
+		  HAS(WATCH_UFFD_ID) | HAS(WATCH_SAME_MEMORY) | (r->starved ? HAS(WATCH_HIDDEN) : 0) },
 		{ EXEC, all | who, HAS(WATCH_HIDDEN) | HAS(WATCH_LAST) },
 		{ EXIT, all | who | HAS(WATCH_CODE) | HAS(WATCH_SIGNAL), HAS(WATCH_LAST) },
 		{ MREMAP, all | who | HAS(WATCH_OLD) | HAS(WATCH_NEW) | HAS(WATCH_OLD_LENGTH) |

@@ -21,6 +21,7 @@ struct reader {
 	struct told *told;
 	size_t n, room;
 	int faults;
+	bool starved;			/* memory runs out: there may be none to watch a child */
 };
 
 void each_told(const struct nlmsghdr *nlh, void *reader);	/* an each_message */
