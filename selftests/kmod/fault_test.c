@@ -501,6 +501,8 @@ static bool hand_over(struct __test_metadata *_metadata, unsigned int n)
 	pid_t pid;
 
 	board->step = board->child = board->child_step = board->result = 0;
+	/* the page that is missing is missing each time */
+	ASSERT_EQ(0, madvise(region, PAGES * PAGE, MADV_REMOVE));
 	pid = process_start(forks_a_looker, NULL);
 	uffd = open_guarded(pid, O_CLOEXEC | O_NONBLOCK);
 	ASSERT_LE(0, uffd);
