@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "fault.h"
+#include "module.h"
 #include "process.h"
 
 #define DEBUGFS "/sys/kernel/debug/"
@@ -41,10 +42,12 @@ struct range {
 
 /*
  * What turns probes on and off has no way to say that it could not, and warns: the kernel's own affair. The compiler
- * makes one of the first two.
+ * makes one of the first two. The same goes for what finds the jump labels of a module that is being loaded.
  */
-static bool is_beyond_us(const char *name)
+static bool is_beyond_us(const char *name, bool loading)
 {
+	if (loading)
+		return !strcmp(name, "jump_label_module_notify");
 	return !strcmp(name, "arm_kprobe") || !strcmp(name, "__arm_kprobe_ftrace") ||
 	       !strcmp(name, "__disarm_kprobe_ftrace");
 }
@@ -54,8 +57,8 @@ static bool find_code(struct range *module, struct range *beyond)
 {
 	FILE *symbols = fopen("/proc/kallsyms", "r");
 	char line[512], type, name[256], of[64];
+	bool was_beyond = false, loading = !module_is_loaded();
 	unsigned long address, last = 0;
-	bool was_beyond = false;
 
 	if (!symbols)
 		return false;
@@ -67,7 +70,7 @@ static bool find_code(struct range *module, struct range *beyond)
 		if (n == 3) {
 			if (was_beyond)
 				beyond->end = address;
-			was_beyond = is_beyond_us(name);
+			was_beyond = is_beyond_us(name, loading);
 			if (was_beyond && !beyond->start)
 				beyond->start = address;
 		} else if (n == 4 && !strcmp(of, "memfdcr") && tolower(type) == 't') {
