@@ -89,13 +89,44 @@ run_suites() {
 	done
 }
 
-# Runs the suites, shows what failed and what was skipped, and the last line; its status is that of the whole.
+# What each failed test has said of itself: the lines since the result before and until the one after, as the shell tests
+# explain themselves behind their result and the others before it. The last $1 of either.
+show_failed_tests() {
+	local name
+	for name in "${names[@]}"; do
+		awk -v max="$1" -v name="$name" '
+			function show(i) {
+				for (i = n > max ? n - max : 0; i < n; i++)
+					print line[i]
+				n = 0
+			}
+			/^(not )?ok / {
+				if (failed)
+					show()
+				failed = /^not /
+				if (failed) {
+					print "== " name
+					show()
+					print
+				}
+				n = 0
+				next
+			}
+			{ line[n++] = $0 }
+			END { if (failed) show() }' "$logs/$name.log"
+	done
+}
+
+# Runs the suites, shows what was skipped and what failed, and the last line; its status is that of the whole.
 finish() {
 	run_suites
-	[ ${#failures[@]} = 0 ] || printf 'FAILED %s\n' "${failures[@]}"
 	if [ "$skipped" != 0 ]; then
 		echo "$skipped skipped:"
 		grep -HE '^ok .*# SKIP' "$logs"/*.log || true
+	fi
+	if [ ${#failures[@]} != 0 ]; then
+		show_failed_tests 100
+		printf 'FAILED %s\n' "${failures[@]}"
 	fi
 	printf '%d passed, %d failed\n' "$passed" "$failed"
 	[ "$failed" = 0 ] && [ "$passed" -gt 0 ]

@@ -186,12 +186,17 @@ make_cgroup() {
 	mkdir "$cgroups/$1"
 }
 
-# The file system of the images read from the disk at RATE bytes a second, by whoever is in the cgroup: makes the lazy
-# phase as long as a test needs it. What is in the page cache already comes at once, so that is dropped.
-slow_down() {
+# limit_reading GROUP RATE: who is in the cgroup reads the file system of the images from the disk at RATE bytes a second
+limit_reading() {
 	local device
 	device=$(lsblk -no MAJ:MIN "$(findmnt -no SOURCE -T "$base")" | tr -d ' ')
 	echo "$device rbps=$2" >"$cgroups/$1/io.max"
+}
+
+# slow_down GROUP RATE: the same, and what is in the page cache already, and would come at once, is dropped: makes the
+# lazy phase as long as a test needs it. Whatever the processes look at on that disk then, they wait for, too.
+slow_down() {
+	limit_reading "$@"
 	sync
 	echo 3 >/proc/sys/vm/drop_caches
 }
