@@ -58,14 +58,11 @@ judge() {
 	if [ "$status" != 0 ] && [ "$bad" = 0 ]; then
 		bad=1
 		failures+=("$name: exit status $status")
-		tail -n 60 "$log"
 	elif [ "$((ok + bad + skip))" = 0 ] || [ "$((ok + bad + skip))" != "$plan" ]; then
 		failures+=("$name: $plan tests planned, $((ok + bad + skip)) run")
 		bad=$((bad + 1))
-		tail -n 20 "$log"
 	elif [ "$bad" != 0 ]; then
 		mapfile -t -O "${#failures[@]}" failures < <(sed -n "s/^not ok /$name: not ok /p" "$log")
-		tail -n 60 "$log"
 	fi
 	passed=$((passed + ok)) failed=$((failed + bad)) skipped=$((skipped + skip))
 	printf '== %s: %d passed, %d failed, %d skipped, %d s\n' "$name" "$ok" "$bad" "$skip" "$seconds"
@@ -90,10 +87,16 @@ run_suites() {
 }
 
 # What each failed test has said of itself: the lines since the result before and until the one after, as the shell tests
-# explain themselves behind their result and the others before it. The last $1 of either.
+# explain themselves behind their result and the others before it; and the end of suites that ended too early. The
+# last $1 lines of each.
 show_failed_tests() {
 	local name
 	for name in "${names[@]}"; do
+		if printf '%s\n' "${failures[@]}" | grep -qE "^$name: (exit status|[0-9]+ tests planned)"; then
+			echo "== $name"
+			tail -n "$1" "$logs/$name.log"
+			continue
+		fi
 		awk -v max="$1" -v name="$name" '
 			function show(i) {
 				for (i = n > max ? n - max : 0; i < n; i++)
