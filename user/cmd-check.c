@@ -14,7 +14,7 @@
 #include "common/config.h"
 #include "netlink/genl.h"
 #include "pager/pager.h"
-#include "restore/machine.h"
+#include "serve/machine.h"
 
 /* the oldest CRIU whose images the reader knows; the newest is not limited, what is unknown is restored eagerly */
 #define CRIU_MAJOR 3

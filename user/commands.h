@@ -14,8 +14,12 @@ enum exit_status {
 /* argv[0] is the sub-command's name; all return an exit status */
 int cmd_check(int argc, char **argv);
 int cmd_criu_action(int argc, char **argv);
+int cmd_dump(int argc, char **argv);
+int cmd_lazy_restore(int argc, char **argv);
 int cmd_list(int argc, char **argv);
 int cmd_monitor(int argc, char **argv);
 int cmd_show(int argc, char **argv);
+int cmd_status(int argc, char **argv);
+int cmd_verify(int argc, char **argv);
 
 #endif

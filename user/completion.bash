@@ -13,10 +13,12 @@ _memfdcr() {
 		compopt -o nospace
 	elif [[ ${COMP_WORDS[COMP_CWORD - 1]} =~ ^(-p|--pid|-t|--tree)$ ]]; then
 		words=$(cd /proc && echo [1-9]*)
+	elif [[ ${COMP_WORDS[COMP_CWORD - 1]} =~ ^(-D|--directory|--parent)$ ]]; then
+		words=''
 	else
 		words=$(memfdcr "${COMP_WORDS[1]}" --help 2>/dev/null | sed -n 's/^  \(-.,\)\{0,1\} *\(--[a-z-]*\).*/\2/p')
 	fi
 	mapfile -t COMPREPLY < <(compgen -P "$before" -W "$words" -- "${word#"$before"}")
 }
-# show takes a path
+# show takes a path, and so do dump, verify and lazy-restore
 complete -o default -F _memfdcr memfdcr

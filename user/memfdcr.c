@@ -16,6 +16,10 @@ static const struct command {
 	{ "list", cmd_list, "list the shared memory that processes hold, and who holds it" },
 	{ "show", cmd_show, "show everything about one piece of it" },
 	{ "monitor", cmd_monitor, "tell what processes do to their memory, as it happens" },
+	{ "dump", cmd_dump, "write the shared memory of processes into a directory" },
+	{ "verify", cmd_verify, "tell whether what dump has written is undamaged" },
+	{ "lazy-restore", cmd_lazy_restore, "bring that back into processes, as they need it" },
+	{ "status", cmd_status, "tell how far lazy restores are" },
 	{ "check", cmd_check, "tell what of memfdcr works on this machine, with remedies" },
 	{ "criu-action", cmd_criu_action, "run as CRIU's action script (not by hand)" },
 };
@@ -26,7 +30,7 @@ static void usage(FILE *f)
 {
 	size_t i;
 
-	fprintf(f, "Usage: memfdcr COMMAND [OPTION]...\n\nShared memory: who holds which, and lazy restore of it for CRIU.\n\nCommands:\n");
+	fprintf(f, "Usage: memfdcr COMMAND [OPTION]...\n\nShared memory: who holds which, dumps of it, and lazy restores, with CRIU or without.\n\nCommands:\n");
 	for (i = 0; i < N_COMMANDS; i++)
 		fprintf(f, "  %-12s %s\n", commands[i].name, commands[i].help);
 	fprintf(f, "\n  -h, --help     this text\n  -V, --version  the version\n\nSee memfdcr(8).\n");

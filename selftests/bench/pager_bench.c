@@ -1,15 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Measures the pager: how long a fault takes (alone, and while the background transfer runs), and how fast an object
- * comes in by the one and by the other. Prints a table; argument: MiB (default 512).
+ * comes in by the one and by the other, also with the checksums of a dump. Prints a table; argument: MiB (default 512).
  */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "image/checksum.h"
+#include "image/layout.h"
 #include "pager_fixture.h"
 
 static uint64_t now_ns(void)
@@ -67,6 +71,40 @@ static int toucher(struct rig *rig, void *arg)
 	return 0;
 }
 
+/* of each chunk of the object */
+static uint8_t (*sums)[CHECKSUM_SIZE];
+
+static int check(void *data, unsigned int object, uint64_t offset, const void *bytes)
+{
+	uint8_t sum[CHECKSUM_SIZE];
+
+	(void)data;
+	(void)object;
+	checksum(bytes, LAYOUT_CHUNK, sum);
+	return memcmp(sum, sums[offset / LAYOUT_CHUNK], sizeof(sum)) ? -EBADMSG : 0;
+}
+
+/* the image of a dense object is all its bytes in order */
+static void make_sums(const struct test_object *o)
+{
+	unsigned char chunk[LAYOUT_CHUNK];
+
+	sums = reallocarray(sums, o->size / LAYOUT_CHUNK, sizeof(*sums));
+	for (uint64_t i = 0; sums && i < o->size / LAYOUT_CHUNK; i++)
+		if (pread(o->image, chunk, sizeof(chunk), (off_t)(i * sizeof(chunk))) == sizeof(chunk))
+			checksum(chunk, sizeof(chunk), sums[i]);
+}
+
+/* so far, of this process */
+static double processor_seconds(void)
+{
+	struct rusage use;
+
+	getrusage(RUSAGE_SELF, &use);
+	return (double)(use.ru_utime.tv_sec + use.ru_stime.tv_sec) +
+	       (double)(use.ru_utime.tv_usec + use.ru_stime.tv_usec) / 1e6;
+}
+
 int main(int argc, char **argv)
 {
 	static const struct {
@@ -74,39 +112,55 @@ int main(int argc, char **argv)
 		enum order order;
 		bool background;
 		uint64_t cluster;
+		bool checked;
 	} cases[] = {
-		{ "sequential touches, faults only", SEQUENTIAL, false, 0 },
-		{ "random touches, faults only", RANDOM_ORDER, false, 0 },
-		{ "random touches, faults only, one page a fault", RANDOM_ORDER, false, PAGE },
-		{ "a touch now and then, faults only, one page a fault", SPARSE, false, PAGE },
-		{ "a touch now and then, faults only", SPARSE, false, 0 },
-		{ "a touch now and then, and background", SPARSE, true, 0 },
-		{ "random touches, and background", RANDOM_ORDER, true, 0 },
-		{ "background only", NONE, true, 0 },
+		{ "sequential touches, faults only", SEQUENTIAL, false, 0, false },
+		{ "random touches, faults only", RANDOM_ORDER, false, 0, false },
+		{ "random touches, faults only, one page a fault", RANDOM_ORDER, false, PAGE, false },
+		{ "a touch now and then, faults only, one page a fault", SPARSE, false, PAGE, false },
+		{ "a touch now and then, faults only", SPARSE, false, 0, false },
+		{ "a touch now and then, and background", SPARSE, true, 0, false },
+		{ "random touches, and background", RANDOM_ORDER, true, 0, false },
+		{ "background only", NONE, true, 0, false },
+		{ "sequential touches, faults only, checked", SEQUENTIAL, false, 0, true },
+		{ "a touch now and then, faults only, checked", SPARSE, false, 0, true },
+		{ "a touch now and then, and background, checked", SPARSE, true, 0, true },
+		{ "background only, checked", NONE, true, 0, true },
 	};
 	uint64_t mib = argc > 1 ? strtoull(argv[1], NULL, 0) : 512;
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		enum order order = cases[i].order;
+		struct test_object *o;
+		double processor;
 		struct rig rig;
 		int rc;
 
 		rig_new(&rig, cases[i].background);
 		rig.config.cluster = cases[i].cluster;
 		/* what is still to be written back would be written when the pager gives up its page cache */
-		fdatasync(rig_object(&rig, mib << 20, DENSE)->image);
+		o = rig_object(&rig, mib << 20, DENSE);
+		fdatasync(o->image);
+		if (cases[i].checked) {
+			make_sums(o);
+			rig.ops.check = check;
+			rig.config.check_chunk = LAYOUT_CHUNK;
+		}
 		rig_spawn(&rig, toucher, &order);
 		rig_arm(&rig);
 		printf("%s:\n", cases[i].name);
+		processor = processor_seconds();
 		rc = rig_run(&rig);
+		processor = processor_seconds() - processor;
 		__atomic_store_n(&rig.shared->flags[0], 1, __ATOMIC_RELEASE);
 		rig_children_ok(&rig);
-		printf("  rc %d: %llu faults, %llu MiB by fault, %llu MiB background, %.3f s, %.0f MiB/s\n", rc,
+		printf("  rc %d: %llu faults, %llu MiB by fault, %llu MiB background, %.3f s, %.0f MiB/s, "
+		       "processor %.3f s\n", rc,
 		       (unsigned long long)rig.stats.faults, (unsigned long long)rig.stats.bytes_by_fault >> 20,
 		       (unsigned long long)rig.stats.bytes_background >> 20, (double)rig.stats.elapsed_us / 1e6,
 		       (double)(rig.stats.bytes_by_fault + rig.stats.bytes_background) / (double)(1 << 20) /
-		       ((double)rig.stats.elapsed_us / 1e6));
+		       ((double)rig.stats.elapsed_us / 1e6), processor);
 		rig_end(&rig);
 	}
 	return 0;

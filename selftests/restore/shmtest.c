@@ -938,7 +938,7 @@ static void life_floods(void)
 {
 	look_at(6, 7);
 	await_file("flood");
-	for (int i = 0; i < 20000; i++)
+	for (int i = 0; i < 13000; i++)
 		munmap(mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), PAGE);
 }
 

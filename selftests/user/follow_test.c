@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Tests of user/restore/follow.c as far as they need no module: who a process is, and what happens without a watch. */
+/* Tests of user/serve/follow.c as far as they need no module: who a process is, and what happens without a watch. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -12,7 +12,7 @@
 #include "common/log.h"
 #include "common/process.h"
 #include "netlink/genl.h"
-#include "restore/session.h"
+#include "serve/serving.h"
 #include "tap.h"
 
 static char said[1024];
@@ -33,7 +33,7 @@ static void test_process(void)
 
 	/* what is hard to read in /proc/PID/stat */
 	prctl(PR_SET_NAME, "a) 1 (b");
-	ret = session_process(getpid(), &process);
+	ret = serving_process(getpid(), &process);
 	TAP_OK(!ret && process.pid == getpid() && !process_start_time(getpid(), &start) &&
 	       process.start_time == start && !strcmp(process.name, "a) 1 (b"), "a process is its pid, start time and name");
 
@@ -41,7 +41,7 @@ static void test_process(void)
 	if (!pid)
 		_exit(0);
 	ret = waitpid(pid, &status, 0);
-	TAP_OK(ret == pid && session_process(pid, &process) == -ESRCH, "one that is gone is none");
+	TAP_OK(ret == pid && serving_process(pid, &process) == -ESRCH, "one that is gone is none");
 }
 
 static void test_uffd_id(void)
@@ -53,17 +53,17 @@ static void test_uffd_id(void)
 	if (fd < 0) {
 		tap_skip("no userfaultfd for this user on this kernel");
 	} else {
-		TAP_OK(session_uffd_id(NULL, fd, &id) == -ENODATA, "a userfaultfd of the kernel's own has no id");
+		TAP_OK(serving_uffd_id(NULL, fd, &id) == -ENODATA, "a userfaultfd of the kernel's own has no id");
 		close(fd);
 	}
-	TAP_OK(session_uffd_id(NULL, 9999, &id) == -ENOENT, "neither has a descriptor that is not open");
+	TAP_OK(serving_uffd_id(NULL, 9999, &id) == -ENOENT, "neither has a descriptor that is not open");
 }
 
 static void test_no_watch(void)
 {
-	const struct pager_config config = { .ops = &session_pager_ops };
+	const struct pager_config config = { .ops = &serving_pager_ops };
 	struct genl *g = genl_open();
-	struct session s = { .listen_fd = -1 };
+	struct serving s = { .listen_fd = -1 };
 
 	if (g) {
 		genl_close(g);
@@ -76,10 +76,10 @@ static void test_no_watch(void)
 		return;
 	}
 	log_to_function(hear, NULL);
-	session_follow(&s, getpid());
+	serving_follow(&s, getpid());
 	TAP_OK(!s.watch && strstr(said, "no watch on the processes: ") && strstr(said, genl_error()),
 	       "without a watch the restore goes on, and the log says why: %s", said);
-	session_unfollow(&s);
+	serving_unfollow(&s);
 	pager_free(s.pager);
 }
 

@@ -15,12 +15,14 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "common/config.h"
 #include "image_maker.h"
 #include "netlink/genl.h"
-#include "restore/channel.h"
+#include "serve/channel.h"
+#include "status/ask.h"
 #include "restore/hide.h"
 #include "restore/hook.h"
 #include "tap.h"
@@ -183,6 +185,31 @@ static void test_eager(void)
 	configure("min-size = 4096\n");
 }
 
+/* what the daemon says of itself, while CRIU restores */
+static void test_status(void)
+{
+	struct pager_answers answers;
+	const struct status *status;
+	char error[256];
+
+	make_images();
+	configure("min-size = 1G\n");
+	TAP_OK(!run_hook(getpid(), images_fd, "pre-restore", 0), "a restore begins");
+	TAP_OK(!pager_answers_get(CHANNEL_ROOT, &answers, error, sizeof(error)) && answers.n == 1 && !*answers.v[0].error,
+	       "its daemon answers");
+	status = answers.n ? &answers.v[0].status : &(const struct status){ 0 };
+	TAP_OK(status->pid > 1 && status->pid != getpid() && !status->serving && !status->root && status->directory &&
+	       !strcmp(status->directory, images) && (uint64_t)time(NULL) - status->since < 100, "who it is, since when, from where");
+	TAP_OK(status->n_objects && status->objects[0].why && strstr(status->objects[0].why, "it is smaller than") &&
+	       !status->counts.total && !status->n_spaces, "what is not lazy, and why");
+	pager_answers_free(&answers);
+	run_hook(getpid(), images_fd, "post-restore", getpid());
+	TAP_OK(daemon_ends() && !pager_answers_get(CHANNEL_ROOT, &answers, error, sizeof(error)) && !answers.n,
+	       "it ends, and nobody answers any more");
+	pager_answers_free(&answers);
+	configure("min-size = 4096\n");
+}
+
 static void test_criu_dies(void)
 {
 	pid_t criu = fake_criu();
@@ -261,7 +288,7 @@ static void leave_stubs(pid_t criu, char *directory, size_t size)
 	char scratch[PATH_MAX];
 	pid_t child;
 
-	if (channel_make_directory(criu, directory, size) || channel_mark_hidden(directory))
+	if (channel_make_directory(criu, directory, size) || hide_mark(directory))
 		abort();
 	snprintf(scratch, sizeof(scratch), "%s/stubs", top);
 	child = fork();
@@ -340,6 +367,7 @@ int main(void)
 	images_fd = open(images, O_RDONLY | O_DIRECTORY);
 
 	test_eager();
+	test_status();
 	test_criu_dies();
 	test_two();
 	test_waits();

@@ -378,20 +378,6 @@ struct test_object *rig_huge_object(struct rig *rig, uint64_t huge_pages, enum l
 	return new_object(rig, huge_pages * HUGE_PAGES * PAGE, layout, MFD_HUGETLB | MFD_HUGE_2MB);
 }
 
-long huge_pages(const char *what)
-{
-	char line[128];
-	long n = -1;
-	FILE *f = fopen("/proc/meminfo", "re");
-
-	while (f && n < 0 && fgets(line, sizeof(line), f))
-		if (!strncmp(line, "HugePages_", 10) && !strncmp(line + 10, what, strlen(what)))
-			sscanf(line, "%*s %ld", &n);
-	if (f)
-		fclose(f);
-	return n;
-}
-
 static void need_pager(struct rig *rig)
 {
 	if (rig->pager)
@@ -573,6 +559,24 @@ void rig_arm(struct rig *rig)
 		arm_child(rig, &rig->children[i]);
 }
 
+/* whatever a test is about: every byte of every object is left, or went one way, and counted once */
+static bool accounts_are_right(struct rig *rig)
+{
+	struct pager_stats all, one;
+	unsigned int i;
+
+	pager_get_stats(rig->pager, &all);
+	for (i = 0; !pager_get_object_stats(rig->pager, i, &one); i++) {
+		if (one.bytes_total != one.bytes_left + one.bytes_by_fault + one.bytes_background + one.bytes_dropped +
+				       one.bytes_holes + one.bytes_damaged || one.faults_zero > one.faults)
+			return false;
+		all.bytes_total -= one.bytes_total;
+		all.bytes_left -= one.bytes_left;
+		all.faults -= one.faults;
+	}
+	return i >= rig->n_objects && !all.bytes_total && !all.bytes_left && (int64_t)all.faults >= 0;
+}
+
 int rig_run(struct rig *rig)
 {
 	int rc;
@@ -581,6 +585,8 @@ int rig_run(struct rig *rig)
 		MUST(send(rig->children[i].sock, "g", 1, MSG_NOSIGNAL) == 1);
 	rc = pager_run(rig->pager);
 	pager_get_stats(rig->pager, &rig->stats);
+	errno = 0;
+	MUST(accounts_are_right(rig));
 	return rc;
 }
 

@@ -96,10 +96,8 @@ uint64_t next_random(uint64_t *state);
 
 void rig_new(struct rig *rig, bool background);
 struct test_object *rig_object(struct rig *rig, uint64_t size, enum layout layout);
-/* with huge pages of hugetlbfs; huge_pages() tells whether there are so many */
+/* with huge pages of hugetlbfs, from a pool that the test has (huge_pool.h) */
 struct test_object *rig_huge_object(struct rig *rig, uint64_t huge_pages, enum layout layout);
-/* a number of /proc/meminfo: "Total", "Free", "Rsvd"; -1: none */
-long huge_pages(const char *what);
 /* objects join the pager in rig_arm(), or here */
 int rig_add_object(struct rig *rig, struct test_object *o);
 struct test_child *rig_spawn(struct rig *rig, int (*fn)(struct rig *rig, void *arg), void *arg);

@@ -8,10 +8,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "huge_pool.h"
 #include "pager_fixture.h"
 #include "tap.h"
 
@@ -491,60 +491,17 @@ static void test_private(void)
 	}
 }
 
-/* the pool is the machine's, and who else runs this waits; until the descriptor is closed, here and in children */
-static int lock_pool(void)
-{
-	int fd = open("/proc/sys/vm/nr_hugepages", O_RDONLY | O_CLOEXEC);
-
-	if (fd >= 0)
-		flock(fd, LOCK_EX);
-	return fd;
-}
-
-/* so many huge pages at least: borrowed, if the machine can spare them */
-static bool borrow_huge_pages(long n, long *back)
-{
-	long have = huge_pages("Free") - huge_pages("Rsvd");
-	FILE *f;
-
-	*back = -1;
-	if (have >= n)
-		return true;
-	f = fopen("/proc/sys/vm/nr_hugepages", "we");
-	if (!f)
-		return false;
-	*back = huge_pages("Total");
-	fprintf(f, "%ld\n", *back + n - have);
-	fclose(f);
-	tap_diag("vm.nr_hugepages is %ld for a moment, and was %ld", huge_pages("Total"), *back);
-	return huge_pages("Free") - huge_pages("Rsvd") >= n;
-}
-
-static void give_back(long total)
-{
-	FILE *f = total >= 0 ? fopen("/proc/sys/vm/nr_hugepages", "we") : NULL;
-
-	if (!f)
-		return;
-	fprintf(f, "%ld\n", total);
-	fclose(f);
-}
-
 int main(int argc, char **argv)
 {
-	long back;
-	int pool;
+	struct huge_pool pool;
 
 	rig_seed(argc, argv);
 	scenario("shared memory mapped several times in one process", several, 1, 0, RANDOM);
 	test_private();
-	pool = lock_pool();
-	if (borrow_huge_pages(POOL, &back))
+	if (huge_pool_borrow(&pool, POOL))
 		test_huge_pages();
 	else
 		tap_skip("huge pages: fewer than 48 are free, and vm.nr_hugepages cannot be raised so far");
-	give_back(back);
-	if (pool >= 0)
-		close(pool);
+	huge_pool_return(&pool);
 	return tap_done();
 }

@@ -330,6 +330,29 @@ static void test_before_arming(void)
 	TAP_OK(!pager_run(rig.pager), "after pager_fill() there is nothing to run for");
 	rig_end(&rig);
 
+	/* behind all that the image has */
+	for (int layout = EMPTY; layout <= ALTERNATE; layout++) {
+		unsigned char page[PAGE];
+
+		rig_new(&rig, false);
+		o = rig_object(&rig, 99 * PAGE, (enum layout)layout);
+		rc = pwrite(o->fd, junk, PAGE, 98 * PAGE) < 0 || rig_add_object(&rig, o) || pager_fill(rig.pager, 0) ||
+		     pread(o->fd, page, PAGE, 98 * PAGE) != (ssize_t)PAGE || memcmp(page, junk, PAGE);
+		TAP_OK(!rc, "data before arming: kept behind the image's last page, %s",
+		       layout == EMPTY ? "of which there is none" : "too");
+		rig_end(&rig);
+	}
+
+	/* after the look at what is there: zeros that somebody has touched, as khugepaged does, and other bytes */
+	rig_new(&rig, false);
+	o = rig_object(&rig, 64 * PAGE + 100, DENSE);
+	rc = rig_add_object(&rig, o);
+	memset(junk, 0, PAGE);
+	rc |= pwrite(o->fd, junk, sizeof(junk), 10 * PAGE) != sizeof(junk) || pwrite(o->fd, junk, 100, 64 * PAGE) != 100 ||
+	      pager_fill(rig.pager, 0);
+	TAP_OK(!rc && check_object(o), "data after that, before arming: overwritten");
+	rig_end(&rig);
+
 	/* allocated, but neither written nor read: no hole for a fault, no data for SEEK_DATA */
 	rig_new(&rig, false);
 	o = rig_object(&rig, 64 * PAGE, DENSE);

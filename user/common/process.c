@@ -80,7 +80,7 @@ static int append_children(struct process_list *list, pid_t pid, int level)
 	snprintf(path, sizeof(path), "/proc/%d/task", (int)pid);
 	dir = opendir(path);
 	if (!dir)
-		return errno == ENOENT ? 0 : -errno;
+		return errno == ENOENT || errno == ESRCH ? 0 : -errno;
 	while (!ret && (entry = readdir(dir))) {
 		char name[NAME_MAX + 16];
 		FILE *f;
@@ -90,8 +90,12 @@ static int append_children(struct process_list *list, pid_t pid, int level)
 			continue;
 		snprintf(name, sizeof(name), "task/%s/children", entry->d_name);
 		f = proc_open(pid, name);
-		if (!f)
+		if (!f) {
+			/* else these children would be nobody's */
+			if (errno != ENOENT && errno != ESRCH)
+				ret = -errno;
 			continue;
+		}
 		while (!ret && fscanf(f, "%d", &child) == 1) {
 			ret = append(list, child, level);
 			if (ret == -ESRCH)
@@ -244,27 +248,31 @@ const struct mapping *mapping_at(const struct mapping_list *list, uint64_t addr)
 	return low < list->n && addr >= list->v[low].start ? &list->v[low] : NULL;
 }
 
-/* whether a comma separated list has the word memory */
-static bool has_memory(const char *controllers)
+/* whether a comma separated list has the word */
+static bool has_word(const char *list, const char *word)
 {
-	const char *p = strstr(controllers, "memory");
+	size_t n = strlen(word);
+	const char *p;
 
-	return p && (p == controllers || p[-1] == ',') && (p[6] == '\0' || p[6] == ',');
+	for (p = list; *p; p += strcspn(p, ",") + !!p[strcspn(p, ",")])
+		if (!strncmp(p, word, n) && (!p[n] || p[n] == ','))
+			return true;
+	return false;
 }
 
+#define GROUP_PATH (PATH_MAX + 64)
+
 /*
- * Version 2 has one line "0::PATH"; version 1 one a hierarchy, "N:memory:PATH" among them. Where both are mounted the
- * memory controller is in one of them only: a line that names it wins.
+ * A file of the group that pid is in for a controller. Version 2 has one line "0::PATH"; version 1 one a hierarchy,
+ * "N:memory:PATH" among them. Where both are mounted a controller is in one of them only: a line that names it wins.
  */
-int process_join_cgroup(pid_t pid)
+static int group_file(pid_t pid, const char *controller, const char *file, char path[GROUP_PATH])
 {
 	FILE *f = proc_open(pid, "cgroup");
-	char path[PATH_MAX + 64] = "";
 	char *line = NULL;
 	size_t size = 0;
-	ssize_t n;
-	int fd;
 
+	*path = '\0';
 	if (!f)
 		return errno == ENOENT ? -ESRCH : -errno;
 	while (getline(&line, &size, f) >= 0) {
@@ -275,21 +283,66 @@ int process_join_cgroup(pid_t pid)
 			continue;
 		*group++ = '\0';
 		group[strcspn(group, "\n")] = '\0';
-		if (has_memory(controllers + 1)) {
-			snprintf(path, sizeof(path), "/sys/fs/cgroup/memory%s/cgroup.procs", group);
+		if (has_word(controllers + 1, controller)) {
+			snprintf(path, GROUP_PATH, "/sys/fs/cgroup/%s%s/%s", controller, group, file);
 			break;
 		}
 		if (!controllers[1])
-			snprintf(path, sizeof(path), "/sys/fs/cgroup%s/cgroup.procs", group);
+			snprintf(path, GROUP_PATH, "/sys/fs/cgroup%s/%s", group, file);
 	}
 	free(line);
 	fclose(f);
-	if (!*path)
-		return -ENOENT;
+	return *path ? 0 : -ENOENT;
+}
+
+/* a group of version 2 that is frozen freezes whoever joins it */
+static bool is_frozen_group(pid_t pid)
+{
+	char path[GROUP_PATH], line[64];
+	bool frozen = false;
+	FILE *f;
+
+	if (group_file(pid, "memory", "cgroup.events", path))
+		return false;
+	f = fopen(path, "re");
+	while (f && fgets(line, sizeof(line), f))
+		frozen |= !strcmp(line, "frozen 1\n");
+	if (f)
+		fclose(f);
+	return frozen;
+}
+
+int process_join_cgroup(pid_t pid)
+{
+	char path[GROUP_PATH];
+	ssize_t n;
+	int fd, ret = group_file(pid, "memory", "cgroup.procs", path);
+
+	if (ret)
+		return ret;
+	if (is_frozen_group(pid))
+		return -EBUSY;
 	fd = open(path, O_WRONLY | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
 	n = write(fd, "0", 1);
 	close(fd);
 	return n == 1 ? 0 : -errno;
+}
+
+bool process_is_frozen(pid_t tid)
+{
+	char path[GROUP_PATH], state[16] = "";
+	FILE *f;
+
+	/* version 2 has no such file */
+	if (group_file(tid, "freezer", "freezer.state", path))
+		return false;
+	f = fopen(path, "re");
+	if (!f)
+		return false;
+	if (!fgets(state, sizeof(state), f))
+		*state = '\0';
+	fclose(f);
+	return !strcmp(state, "FROZEN\n");
 }

@@ -55,7 +55,13 @@ void mapping_list_free(struct mapping_list *list);
 /* the mapping that holds addr, or NULL */
 const struct mapping *mapping_at(const struct mapping_list *list, uint64_t addr);
 
-/* Moves the calling process into the memory cgroup of pid. 0 or a negative errno. */
+/* Moves the calling process into the memory cgroup of pid. 0 or a negative errno (EBUSY: who is in there is frozen). */
 int process_join_cgroup(pid_t pid);
+
+/*
+ * Whether the thread is in a group that the freezer of cgroups version 1 has frozen, out of which no signal and no
+ * tracer gets it. What version 2 has frozen can be traced as everybody else.
+ */
+bool process_is_frozen(pid_t tid);
 
 #endif

@@ -6,6 +6,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "commands.h"
 #include "common/json.h"
@@ -23,7 +25,7 @@ static void print_line(const char *text)
 
 int report_error(bool json, int status, const char *fmt, ...)
 {
-	char text[1024];
+	char text[8192];
 	va_list args;
 
 	va_start(args, fmt);
@@ -53,9 +55,20 @@ int report_request_failure(bool json, int error)
 	return report_error(json, error == ESRCH ? EXIT_PARTIAL : EXIT_FAILED, "%s", genl_error());
 }
 
+int report_process(bool json, uint32_t pid)
+{
+	int fd = (int)syscall(SYS_pidfd_open, pid, 0);
+
+	if (fd < 0)
+		return report_error(json, errno == ESRCH ? EXIT_PARTIAL : EXIT_FAILED,
+				    errno == ESRCH ? "there is no process %u" : "%u is a thread: -t wants a process", pid);
+	close(fd);
+	return 0;
+}
+
 void report_notice(const char *fmt, ...)
 {
-	char text[256];
+	char text[1024];
 	va_list args;
 
 	va_start(args, fmt);

@@ -14,6 +14,9 @@ __attribute__((format(printf, 3, 4))) int report_error(bool json, int status, co
 int report_open_failure(bool json, int error);
 int report_request_failure(bool json, int error);
 
+/* 0 if pid is a process; else says that it is none, and returns the exit status */
+int report_process(bool json, uint32_t pid);
+
 /* one line on standard error, also when the answer itself is JSON */
 __attribute__((format(printf, 1, 2))) void report_notice(const char *fmt, ...);
 

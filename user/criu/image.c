@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/unpack.h"
 #include "criu/image.h"
 
 #define MAGIC_COMMON 0x54564319
@@ -18,34 +19,6 @@
 
 /* the longest that a full address space makes, with room: an mm of a million mappings is about 50 MiB */
 #define RECORD_MAX (64u << 20)
-
-/*
- * What unpacking a record may take. A message of many short fields is a few times larger in memory than in the file;
- * a hostile one, made of fields that nobody knows, would be forty times.
- */
-#define UNPACKED_BASE 65536u
-#define UNPACKED_PER_BYTE 16u
-#define ALLOCATION_OVERHEAD 32u
-
-struct budget {
-	size_t left;
-};
-
-static void *budget_alloc(void *data, size_t size)
-{
-	struct budget *b = data;
-
-	if (size > b->left || b->left - size < ALLOCATION_OVERHEAD)
-		return NULL;
-	b->left -= size + ALLOCATION_OVERHEAD;
-	return malloc(size);
-}
-
-static void budget_free(void *data, void *p)
-{
-	(void)data;
-	free(p);
-}
 
 static int vfail(struct image_set *set, int err, const char *fmt, va_list args)
 {
@@ -225,16 +198,13 @@ cut:
 int image_next(struct image *img, const ProtobufCMessageDescriptor *type, ProtobufCMessage **message)
 {
 	uint64_t start = img->offset;
-	struct budget budget;
-	ProtobufCAllocator allocator = { .alloc = budget_alloc, .free = budget_free, .allocator_data = &budget };
 	uint32_t length = 0;
 	int ret;
 
 	ret = read_record(img, &length);
 	if (ret <= 0)
 		return ret;
-	budget.left = UNPACKED_BASE + (size_t)length * UNPACKED_PER_BYTE;
-	*message = protobuf_c_message_unpack(type, &allocator, length, img->record);
+	*message = unpack(type, img->record, length);
 	if (!*message)
 		return image_fail(img->set, -EBADMSG, "%s: record at byte %" PRIu64 " is no %s", img->name, start,
 				  type->name);

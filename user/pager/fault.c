@@ -107,29 +107,67 @@ void fault_forget_space(struct pager *p, const struct space *s)
 	p->n_delayed = kept;
 }
 
+static uint64_t page_at(const struct object *o, const struct pager_range *r, uint64_t address)
+{
+	return (r->offset + (address - r->start)) >> o->shift;
+}
+
+/*
+ * The image has page, which f waits for, and has it wrong: the thread must not go on. A wrong table would make it pay
+ * for a page that is not its own, so the owner's books decide. What changes after the look at them the kernel knows,
+ * and refuses until the event has been read.
+ */
+static int refuse(struct pager *p, const struct fault *f, struct object *o, uint64_t page, unsigned int count)
+{
+	struct pager_range r;
+	int rc = -EAGAIN;
+
+	if (!p->ops.resolve) {
+		rc = 0;
+	} else if (!fault_resolve(p, f->space, f->tid, f->address, &r)) {
+		space_insert(f->space, &r);
+		if (r.object == o->number && page_at(o, &r, f->address) == page)
+			rc = 0;
+	}
+	if (!rc)
+		rc = damage_refuse(p, f->space, o, page, f->address);
+	if (rc && rc != -EAGAIN)
+		return rc;
+	o->stats.faults++;
+	o->stats.faults_damaged += !rc;
+	/* one that was abandoned has no userfaultfd any more */
+	if (f->space->dead)
+		return 0;
+	seen_note(p, f, rc);
+	wake(p, f, rc ? count : 0);
+	return 0;
+}
+
 /* the page that f waits for first, then its thread may go on while its neighbours come in */
 static int bring_in(struct pager *p, const struct fault *f, struct object *o, uint64_t page, unsigned int count)
 {
 	uint64_t cluster = object_pages(o, p->cluster_pages), low = page & ~(cluster - 1);
-	struct run run = object_run(o, page, low, low + cluster);
+	struct run run = object_run(p, o, page, low, low + cluster);
 	uint64_t before = page - run.first;
-	unsigned char *buffer = p->buffer;
+	const unsigned char *buffer;
 	int rc;
 
-	rc = object_read(p, o, run, buffer);
+	rc = object_read(p, o, run, &buffer);
+	if (!rc && object_is_damaged(o, page))
+		return refuse(p, f, o, page, count);
 	if (!rc)
-		rc = object_copy(p, o, page, 1, buffer + (before << o->shift), &p->stats.bytes_by_fault);
+		rc = object_copy(p, o, page, 1, buffer + (before << o->shift), &o->stats.bytes_by_fault);
 	if (rc)
 		return rc;
 	seen_note(p, f, false);
 	wake(p, f, count);
-	p->stats.faults++;
+	o->stats.faults++;
 
 	/* no memory for the neighbours is no reason to serve this fault again */
 	rc = object_copy(p, o, page + 1, run.count - before - 1, buffer + ((before + 1) << o->shift),
-			 &p->stats.bytes_by_fault);
+			 &o->stats.bytes_by_fault);
 	if (!rc)
-		rc = object_copy(p, o, run.first, before, buffer, &p->stats.bytes_by_fault);
+		rc = object_copy(p, o, run.first, before, buffer, &o->stats.bytes_by_fault);
 	object_forget_ptes(o, run.first, run.count);
 	return rc == PAGER_LATER ? 0 : rc;
 }
@@ -170,7 +208,9 @@ static int serve(struct pager *p, const struct fault *f)
 	}
 
 	o = p->objects[r.object];
-	page = (r.offset + (f->address - r.start)) >> o->shift;
+	page = page_at(o, &r, f->address);
+	if (object_is_damaged(o, page))
+		return refuse(p, f, o, page, count);
 	if (object_needs(o, page))
 		return bring_in(p, f, o, page, count);
 
@@ -180,10 +220,10 @@ static int serve(struct pager *p, const struct fault *f)
 	seen_note(p, f, !done);
 	wake(p, f, done ? 0 : count);
 	if (done) {
-		p->stats.faults_zero++;
+		o->stats.faults_zero++;
 		object_forget_ptes(o, page, 1);
 	}
-	p->stats.faults++;
+	o->stats.faults++;
 	return 0;
 }
 

@@ -10,7 +10,7 @@
 #define FILL_TRIES	100
 
 /* pages beyond the object's present end are gone for good: truncated by somebody who knew what he did */
-static bool drop_truncated(struct pager *p, struct object *o, uint64_t page)
+bool object_drop_truncated(struct pager *p, struct object *o, uint64_t page)
 {
 	struct stat st;
 	uint64_t pages;
@@ -36,9 +36,14 @@ static int true_error(struct pager *p, struct object *o, uint64_t page, int err)
 	return present < 0 ? -present : present ? EEXIST : ENOMEM;
 }
 
+static bool is_to_come(const struct object *o, uint64_t page)
+{
+	return object_needs(o, page) && !object_is_damaged(o, page);
+}
+
 /*
- * Brings in [first, first + count) from source; pages that are not needed (any more) are skipped. *bytes grows by what
- * was really copied. A page that somebody else has put there ends the pager while it runs.
+ * Brings in [first, first + count) from source; pages that are not needed (any more) are skipped, and damaged ones.
+ * *bytes grows by what was really copied. A page that somebody else has put there ends the pager while it runs.
  */
 int object_copy(struct pager *p, struct object *o, uint64_t first, uint64_t count, const void *source, uint64_t *bytes)
 {
@@ -50,9 +55,9 @@ int object_copy(struct pager *p, struct object *o, uint64_t first, uint64_t coun
 		uint64_t n = 0;
 		int err;
 
-		while (i < count && !object_needs(o, first + i))
+		while (i < count && !is_to_come(o, first + i))
 			i++;
-		while (i + n < count && object_needs(o, first + i + n))
+		while (i + n < count && is_to_come(o, first + i + n))
 			n++;
 		if (!n)
 			break;
@@ -81,14 +86,16 @@ int object_copy(struct pager *p, struct object *o, uint64_t first, uint64_t coun
 			 * nobody watches, or somebody privileged used the object's own file. Whoever it was may have seen
 			 * zeros, and nobody knows which bytes are right now.
 			 */
-			p->stats.bytes_found += page_bytes(o);
 			if (p->running) {
+				o->stats.bytes_found += page_bytes(o);
 				pager_log(p, LOG_ERR, "%s: byte %llu was instantiated past the pager, perhaps with zeros",
 					  o->name, (unsigned long long)((first + i) << o->shift));
 				return -EEXIST;
 			}
-			object_clear_needed(p, o, first + i);
-			i++;
+			/* before anybody runs: khugepaged, or a process that is none of ours and uses the object already */
+			err = object_overwrite_page(p, o, first + i, (const unsigned char *)source + (i << o->shift));
+			if (err)
+				return err;
 			break;
 		case EAGAIN:
 		case EINTR:
@@ -99,7 +106,7 @@ int object_copy(struct pager *p, struct object *o, uint64_t first, uint64_t coun
 		case ENOSPC:
 			return PAGER_LATER;
 		case EFAULT:
-			if (drop_truncated(p, o, first + i) || ++again < 100)
+			if (object_drop_truncated(p, o, first + i) || ++again < 100)
 				break;
 			/* fall through */
 		default:
@@ -172,7 +179,7 @@ int object_zero(struct pager *p, struct object *o, uint64_t page, bool *done)
 			 */
 			return object_is_huge(o) ? 0 : PAGER_LATER;
 		case EFAULT:
-			if (drop_truncated(p, o, page))
+			if (object_drop_truncated(p, o, page))
 				return 0;
 			if (++again < 100)
 				break;
@@ -191,25 +198,27 @@ int object_zero(struct pager *p, struct object *o, uint64_t page, bool *done)
  */
 bool object_leave_hole(struct pager *p, struct object *o, uint64_t page, const void *bytes)
 {
-	if (!object_is_huge(o) || memcmp(bytes, p->zeros, page_bytes(o)) || !object_clear_needed(p, o, page))
+	if (!object_is_huge(o) || object_is_damaged(o, page) || memcmp(bytes, p->zeros, page_bytes(o)) ||
+	    !object_clear_needed(p, o, page))
 		return false;
-	p->stats.bytes_holes += page_bytes(o);
+	o->stats.bytes_holes += page_bytes(o);
 	return true;
 }
 
 /* reads and brings in the pages that are needed from *page on, at most max, and moves *page behind them */
 static int fill_step(struct pager *p, struct object *o, uint64_t *page, uint64_t max, uint64_t *bytes)
 {
+	const unsigned char *source;
 	struct run run;
 	int rc;
 
 	*page = object_next_needed(o, *page);
 	if (*page >= o->needed_pages)
 		return 0;
-	run = object_run(o, *page, *page, *page + max);
-	rc = object_read(p, o, run, p->buffer);
+	run = object_run(p, o, *page, *page, *page + max);
+	rc = object_read(p, o, run, &source);
 	if (!rc)
-		rc = object_copy(p, o, run.first, run.count, p->buffer, bytes);
+		rc = object_copy(p, o, run.first, run.count, source, bytes);
 	object_forget_ptes(o, run.first, run.count);
 	if (!rc)
 		*page = run.first + run.count;
@@ -221,8 +230,15 @@ static int fill(struct pager *p, struct object *o)
 	uint64_t page = 0, bytes = 0;
 	unsigned int tries = 0;
 
+	/* found while pager_run() worked */
+	if (o->n_damaged)
+		return -EBADMSG;
 	while (o->left) {
-		int rc = fill_step(p, o, &page, p->buffer_size >> o->shift, &bytes);
+		int rc;
+
+		if (p->ops.unwanted && p->ops.unwanted(p->data))
+			return -ECANCELED;
+		rc = fill_step(p, o, &page, p->buffer_size >> o->shift, &bytes);
 
 		if (rc < 0)
 			return rc;

@@ -1,5 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Which pages of an object are needed: the image has some of each, and it is not in yet. One bit a page. */
+/*
+ * Which pages of an object are needed: the image has some of each, and it is not in yet. One bit a page.
+ *
+ * A page whose bytes in the image are damaged stays needed: who takes "not needed" for "zeros" never sees it. It has a
+ * second bit, by which nobody tries to bring it in any more.
+ */
 #include <errno.h>
 #include <stdlib.h>
 
@@ -23,28 +28,62 @@ static void set_needed(struct object *o, uint64_t first, uint64_t end)
 	}
 }
 
+bool object_is_damaged(const struct object *o, uint64_t page)
+{
+	return o->n_damaged && page < o->needed_pages && (o->damaged[page / 64] >> (page % 64) & 1);
+}
+
+/* notes that page is damaged; false: it is not needed, or that was known */
+bool object_set_damaged(struct pager *p, struct object *o, uint64_t page)
+{
+	if (!object_needs(o, page) || object_is_damaged(o, page))
+		return false;
+	o->damaged[page / 64] |= 1ULL << (page % 64);
+	o->n_damaged++;
+	p->damaged += page_bytes(o);
+	return true;
+}
+
 /* takes page off the list; false if it was not there */
 bool object_clear_needed(struct pager *p, struct object *o, uint64_t page)
 {
 	if (!object_needs(o, page))
 		return false;
+	if (object_is_damaged(o, page)) {
+		o->damaged[page / 64] &= ~(1ULL << (page % 64));
+		o->n_damaged--;
+		p->damaged -= page_bytes(o);
+	}
 	o->needed[page / 64] &= ~(1ULL << (page % 64));
 	o->left--;
 	p->left -= page_bytes(o);
 	return true;
 }
 
-/* the first needed page from page on; needed_pages if there is none */
-uint64_t object_next_needed(const struct object *o, uint64_t page)
+/* the first page from page on that has its bit in needed, and none in but */
+static uint64_t next_bit(const struct object *o, uint64_t page, const uint64_t *but)
 {
 	while (page < o->needed_pages) {
-		uint64_t word = o->needed[page / 64] >> (page % 64);
+		uint64_t word = o->needed[page / 64] & ~(but ? but[page / 64] : 0);
 
+		word >>= page % 64;
 		if (word)
 			return page + __builtin_ctzll(word);
 		page = (page / 64 + 1) * 64;
 	}
 	return o->needed_pages;
+}
+
+/* the first needed page from page on; needed_pages if there is none */
+uint64_t object_next_needed(const struct object *o, uint64_t page)
+{
+	return next_bit(o, page, NULL);
+}
+
+/* the same of those that are still to come, which damaged ones are not */
+uint64_t object_next_to_come(const struct object *o, uint64_t page)
+{
+	return next_bit(o, page, o->damaged);
 }
 
 /* the image's bytes of pages [first, end) are not wanted any more */
@@ -56,7 +95,7 @@ void object_drop(struct pager *p, struct object *o, uint64_t first, uint64_t end
 		end = o->needed_pages;
 	for (page = object_next_needed(o, first); page < end; page = object_next_needed(o, page + 1)) {
 		object_clear_needed(p, o, page);
-		p->stats.bytes_dropped += page_bytes(o);
+		o->stats.bytes_dropped += page_bytes(o);
 	}
 }
 
@@ -74,7 +113,9 @@ int object_make_needed(struct pager *p, struct object *o)
 
 	o->needed_pages = last ? to_pages(o, last->offset + last->length) : 0;
 	o->needed = calloc(o->needed_pages / 64 + 1, sizeof(*o->needed));
-	if (!o->needed)
+	if (p->check_chunk)
+		o->damaged = calloc(o->needed_pages / 64 + 1, sizeof(*o->damaged));
+	if (!o->needed || (p->check_chunk && !o->damaged))
 		return -ENOMEM;
 	for (size_t i = 0; i < o->n_extents; i++) {
 		const struct pager_extent *e = &o->extents[i];

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What the source files about objects share: object.c, needed.c, extents.c, mapping.c, fill.c and overwrite.c.
+ * What the source files about objects share: object.c, needed.c, extents.c, mapping.c, fill.c, overwrite.c, damage.c.
  *
  * While pager_run() works, nothing there may take the inode lock of an object: no read, write, fallocate, ftruncate,
  * nor lseek(SEEK_DATA) on it. A watched process that is in write() on the object holds that lock while its source
@@ -29,7 +29,9 @@ static inline unsigned char *own_page(const struct object *o, uint64_t page)
 }
 
 /* needed.c */
+uint64_t object_next_needed(const struct object *o, uint64_t page);
 int object_make_needed(struct pager *p, struct object *o);
+bool object_set_damaged(struct pager *p, struct object *o, uint64_t page);
 bool object_clear_needed(struct pager *p, struct object *o, uint64_t page);
 void object_drop(struct pager *p, struct object *o, uint64_t first, uint64_t end);
 
@@ -41,7 +43,11 @@ int object_map(struct pager *p, struct object *o);
 int object_grow_map(struct pager *p, struct object *o, uint64_t pages);
 int object_is_present(struct pager *p, struct object *o, uint64_t page);
 
+/* fill.c */
+bool object_drop_truncated(struct pager *p, struct object *o, uint64_t page);
+
 /* overwrite.c */
 int object_overwrite(struct pager *p, struct object *o);
+int object_overwrite_page(struct pager *p, struct object *o, uint64_t page, const unsigned char *bytes);
 
 #endif

@@ -89,8 +89,11 @@ void object_free(struct pager *p, struct object *o)
 	if (o->fd >= 0)
 		close(o->fd);
 	p->left -= o->left << o->shift;
+	p->damaged -= o->n_damaged << o->shift;
 	free(o->needed);
+	free(o->damaged);
 	free(o->extents);
+	free(o->stored);
 	free(o->name);
 	free(o);
 }
@@ -110,6 +113,7 @@ int pager_add_object(struct pager *p, const char *name, int fd, uint64_t size,
 	if (!o)
 		return -ENOMEM;
 	o->fd = -1;
+	o->number = p->n_objects;
 	o->name = strdup(name ? name : "");
 	rc = o->name ? 0 : -ENOMEM;
 	if (!rc) {
@@ -120,6 +124,9 @@ int pager_add_object(struct pager *p, const char *name, int fd, uint64_t size,
 		rc = check_object(p, o, size);
 	if (!rc) {
 		o->pages = to_pages(o, size);
+		/* a huge page is a number of chunks */
+		if (p->check_chunk)
+			o->check_pages = p->check_chunk >> o->shift ?: 1;
 		rc = object_load_extents(p, o, extents, n_extents);
 	}
 	if (!rc)

@@ -41,31 +41,50 @@ static int write_tail(struct object *o, uint64_t page, const void *buffer)
 	return 0;
 }
 
+/* bytes over pages [first, first + count) */
+static int overwrite_pages(struct pager *p, struct object *o, uint64_t first, uint64_t count, uint64_t size,
+			   const unsigned char *bytes)
+{
+	uint64_t offset = first << o->shift, length = count << o->shift;
+	int rc = 0;
+
+	if (offset + length > size) {
+		length -= PAGER_PAGE;
+		rc = write_tail(o, first + count - 1, bytes + length);
+	}
+	if (!rc)
+		rc = write_all(o->fd, bytes, length, offset);
+	for (uint64_t k = 0; !rc && k < count; k++)
+		object_clear_needed(p, o, first + k);
+	return rc;
+}
+
 /* the image's bytes over what somebody already put into pages [first, end) */
 static int overwrite(struct pager *p, struct object *o, uint64_t first, uint64_t end, uint64_t size)
 {
 	uint64_t page;
-	int rc;
 
+	/* what lies beyond the image's last extent is not its business */
+	if (end > o->needed_pages)
+		end = o->needed_pages;
 	for (page = object_next_needed(o, first); page < end; page = object_next_needed(o, page)) {
 		uint64_t max = page + (p->buffer_size >> o->shift);
-		struct run run = object_run(o, page, page, max < end ? max : end);
-		uint64_t offset = run.first << o->shift, length = run.count << o->shift;
+		struct run run = object_run(p, o, page, page, max < end ? max : end);
+		const uint64_t run_end = run.first + run.count < end ? run.first + run.count : end;
+		const unsigned char *bytes;
+		int rc = object_read(p, o, run, &bytes);
 
-		rc = object_read(p, o, run, p->buffer);
-		if (rc)
-			return rc;
-		if (offset + length > size) {
-			length -= PAGER_PAGE;
-			rc = write_tail(o, run.first + run.count - 1, p->buffer + length);
-			if (rc)
-				return rc;
+		/* a run of checked chunks has pages that are not needed: holes, and what was written before */
+		while (!rc && page < run_end) {
+			uint64_t n = 1;
+
+			while (page + n < run_end && object_needs(o, page + n))
+				n++;
+			rc = overwrite_pages(p, o, page, n, size, bytes + ((page - run.first) << o->shift));
+			page = object_next_needed(o, page + n);
 		}
-		rc = write_all(o->fd, p->buffer, length, offset);
 		if (rc)
 			return rc;
-		for (uint64_t k = 0; k < run.count; k++)
-			object_clear_needed(p, o, run.first + k);
 	}
 	return 0;
 }
@@ -118,20 +137,35 @@ static int overwrite_huge(struct pager *p, struct object *o)
 	for (page = object_next_needed(o, 0); page < o->needed_pages; page = object_next_needed(o, page + 1)) {
 		struct run run = { .first = page, .count = 1 };
 		int rc = object_is_present(p, o, page);
+		const unsigned char *bytes;
 
 		if (rc > 0) {
-			rc = object_read(p, o, run, p->buffer);
-			if (!rc) {
-				/* asking has mapped it */
-				memcpy(own_page(o, page), p->buffer, page_bytes(o));
-				object_clear_needed(p, o, page);
-			}
+			rc = object_read(p, o, run, &bytes);
+			if (!rc)
+				rc = object_overwrite_page(p, o, page, bytes);
 			object_forget_ptes(o, page, 1);
 		}
 		if (rc)
 			return rc;
 	}
 	return 0;
+}
+
+int object_overwrite_page(struct pager *p, struct object *o, uint64_t page, const unsigned char *bytes)
+{
+	struct stat st;
+	int rc;
+
+	if (!object_is_huge(o))
+		return fstat(o->fd, &st) ? -errno : overwrite_pages(p, o, page, 1, (uint64_t)st.st_size, bytes);
+	rc = object_is_present(p, o, page);
+	if (rc > 0) {
+		/* asking has mapped it */
+		memcpy(own_page(o, page), bytes, page_bytes(o));
+		object_clear_needed(p, o, page);
+	}
+	object_forget_ptes(o, page, 1);
+	return rc < 0 ? rc : 0;
 }
 
 /* writes the image's bytes over what the object has of pages that are needed, which then are so no more */

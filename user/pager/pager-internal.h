@@ -27,6 +27,7 @@
 
 /* a page of an object is what comes in at once: 4 KiB, or a huge page of hugetlbfs */
 struct object {
+	unsigned int number;
 	char *name;
 	int fd;
 	unsigned int shift;		/* of its pages; all page numbers and counts below are in these */
@@ -35,12 +36,18 @@ struct object {
 	uint64_t map_pages;
 	struct pager_extent *extents;
 	size_t n_extents;
+	struct pager_extent *stored;	/* as they were before something was cut out; NULL: as they are */
+	size_t n_stored;
+	uint64_t check_pages;		/* so many are read and checked together; 0: nothing is checked */
 	uint64_t *needed;		/* one bit a page: the image has some of it and it is not in yet */
 	uint64_t needed_pages;		/* the bitmap ends here: beyond lies no extent */
 	uint64_t left;			/* bits set in needed */
+	uint64_t *damaged;		/* one bit a page: needed, and wrong in the image; NULL: no checks */
+	uint64_t n_damaged;		/* bits set in damaged */
 	uint64_t cursor;		/* the background transfer goes on here */
 	uint64_t released;		/* the image's page cache was given back up to here */
 	uint64_t ahead;			/* and asked to be read up to here */
+	struct pager_stats stats;	/* those that are counted for each object */
 };
 
 struct space {
@@ -101,9 +108,11 @@ struct pager {
 	void *data;
 	uint64_t cluster_pages;
 	uint64_t chunk_pages;
+	uint64_t check_chunk;		/* bytes; 0: nothing is checked */
 	bool no_background;
 
 	int uffd;			/* for the pager's own mappings */
+	bool can_poison;
 	int epoll;
 	unsigned char *buffer;		/* image bytes on their way */
 	size_t buffer_size;
@@ -113,6 +122,9 @@ struct pager {
 	unsigned int n_objects;
 	unsigned int current;		/* object of the background transfer */
 	uint64_t left;			/* bytes of the pages needed in all objects */
+	uint64_t damaged;		/* of these, bytes of damaged pages */
+	unsigned int damage_lines;	/* in the log */
+	bool settled;			/* the owner knows that only damaged ones are left */
 
 	struct space **spaces;		/* sorted by number; dead ones leave at the end of the round */
 	unsigned int n_spaces, max_spaces;
@@ -141,8 +153,10 @@ struct pager {
 	uint64_t later_us;		/* no fill before this time */
 	uint64_t later_step_us;
 	uint64_t begin_us, fault_us, watch_us, check_us, fork_us;
-	uint64_t step_pages;		/* size of the next background step */
-	struct pager_stats stats;
+	uint64_t step_pages;		/* size of the last step in the background */
+	uint64_t step_us;		/* how long it took */
+	uint64_t rest_until_us;		/* before that the disk is left to faults */
+	struct pager_stats stats;	/* without those of the objects */
 };
 
 /* pager.c */
@@ -161,26 +175,39 @@ static inline uint64_t object_pages(const struct object *o, uint64_t small)
 	return small >> (o->shift - PAGER_PAGE_SHIFT) ?: 1;
 }
 
+/* pages of the object that are still to come; damaged ones never will */
+static inline uint64_t object_to_come(const struct object *o)
+{
+	return o->left - o->n_damaged;
+}
+
 /* object.c */
 void object_free(struct pager *p, struct object *o);
 
+/* stats.c */
+void stats_begin(struct pager *p);
+
 /* needed.c */
 bool object_needs(const struct object *o, uint64_t page);
-uint64_t object_next_needed(const struct object *o, uint64_t page);
+bool object_is_damaged(const struct object *o, uint64_t page);
+uint64_t object_next_to_come(const struct object *o, uint64_t page);
 
 /* extents.c */
 
-/* pages [first, first + count) of an object, all needed; in one extent, or a single huge page */
+/*
+ * Pages [first, first + count) of an object: a single huge page; or all needed and in one extent; or, where chunks are
+ * checked, with others in between that are not to come.
+ */
 struct run {
 	uint64_t first;
 	uint64_t count;
 };
 
-struct run object_run(const struct object *o, uint64_t page, uint64_t low, uint64_t high);
-int object_read(struct pager *p, struct object *o, struct run run, void *buffer);
+struct run object_run(const struct pager *p, const struct object *o, uint64_t page, uint64_t low, uint64_t high);
+int object_read(struct pager *p, struct object *o, struct run run, const unsigned char **bytes);
 int object_punch(struct pager *p, struct object *o, uint64_t offset, uint64_t length);
 void object_release_cache(struct object *o, uint64_t end);
-void object_read_ahead(struct object *o, uint64_t page);
+void object_read_ahead(struct object *o, uint64_t page, uint64_t window);
 
 /* mapping.c */
 void object_forget_ptes(struct object *o, uint64_t first, uint64_t count);
@@ -189,6 +216,17 @@ void object_forget_ptes(struct object *o, uint64_t first, uint64_t count);
 int object_copy(struct pager *p, struct object *o, uint64_t first, uint64_t count, const void *source, uint64_t *bytes);
 int object_zero(struct pager *p, struct object *o, uint64_t page, bool *done);
 bool object_leave_hole(struct pager *p, struct object *o, uint64_t page, const void *bytes);
+
+/* transfer.c */
+void transfer_begin(struct pager *p);
+uint64_t transfer_due(const struct pager *p, uint64_t now);	/* 0 or a time: not before that */
+int transfer_step(struct pager *p);
+
+/* damage.c */
+bool damage_is(int error);
+int damage_found(struct pager *p, struct object *o, uint64_t start, uint64_t end, int error);
+int damage_refuse(struct pager *p, struct space *s, struct object *o, uint64_t page, uint64_t address);
+void damage_settled(struct pager *p);
 
 /* space.c */
 struct space *space_new(struct pager *p, const struct pager_process *process, int uffd);

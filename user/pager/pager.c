@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * The pager's life: made, run until everything is in, ended. The loop serves faults and events, and transfers the rest
- * in steps that are small while somebody faults.
+ * in the background.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -26,14 +26,6 @@
 #define LATER_FIRST_US		1000
 #define LATER_MAX_US		100000
 #define STARVED_MS		2
-
-/* the background gives way: size of its steps so long after a fault */
-#define BUSY_US			300
-#define BUSY_PAGES		4
-#define QUIET_US		20000
-#define QUIET_PAGES		16
-#define SLICE_PAGES		16	/* copied between two looks at who waits */
-#define RELEASE_BYTES		(1ULL << 20)
 
 uint64_t pager_now_us(void)
 {
@@ -84,7 +76,7 @@ static int open_userfaultfd(void)
 	return fd;
 }
 
-static int open_own(__u64 features)
+static int open_own(__u64 features, __u64 *has)
 {
 	/* no features asked for: the answer tells all that the kernel has */
 	struct uffdio_api api = { .api = UFFD_API };
@@ -100,12 +92,14 @@ static int open_own(__u64 features)
 		errno = err;
 		return -1;
 	}
+	*has = api.features;
 	return fd;
 }
 
 bool pager_has_huge_pages(void)
 {
-	int fd = open_own(PAGER_HUGE_FEATURES);
+	__u64 has;
+	int fd = open_own(PAGER_HUGE_FEATURES, &has);
 
 	if (fd >= 0)
 		close(fd);
@@ -133,11 +127,21 @@ static uint64_t checked_pages(uint64_t value, uint64_t preset, bool power)
 	return value >> PAGER_PAGE_SHIFT;
 }
 
+/* false: no size that chunks can have, or no check that it could be for */
+static bool set_check_chunk(struct pager *p, uint64_t size)
+{
+	if (!size != !p->ops.check || size & (size - 1) || size & ~PAGER_PAGE_MASK || size > 1ULL << PAGER_HUGE_SHIFT)
+		return false;
+	p->check_chunk = size;
+	return true;
+}
+
 struct pager *pager_new(const struct pager_config *config)
 {
 	struct pager *p;
 	uint64_t pages;
 	void *buffer;
+	__u64 has;
 	int err;
 
 	if (sysconf(_SC_PAGESIZE) != (long)PAGER_PAGE) {
@@ -157,19 +161,23 @@ struct pager *pager_new(const struct pager_config *config)
 	p->cluster_pages = checked_pages(config->cluster, DEFAULT_CLUSTER, true);
 	p->chunk_pages = checked_pages(config->stream_chunk, DEFAULT_CHUNK, false);
 	errno = EINVAL;
-	if (!p->cluster_pages || !p->chunk_pages)
+	if (!p->cluster_pages || !p->chunk_pages || !set_check_chunk(p, config->check_chunk))
 		goto fail;
 
 	raise_descriptor_limit();
-	p->uffd = open_own(PAGER_SPACE_FEATURES);
+	p->uffd = open_own(PAGER_SPACE_FEATURES, &has);
 	if (p->uffd < 0)
 		goto fail;
+	p->can_poison = has & UFFD_FEATURE_POISON && !config->no_poison;
 	p->epoll = epoll_create1(EPOLL_CLOEXEC);
 	if (p->epoll < 0)
 		goto fail;
 	/* populated now: later the cgroup may have no page left for it */
 	pages = p->cluster_pages > p->chunk_pages ? p->cluster_pages : p->chunk_pages;
 	p->buffer_size = pages << PAGER_PAGE_SHIFT;
+	/* whole chunks, however small the steps are */
+	if (p->check_chunk)
+		p->buffer_size = (p->buffer_size + p->check_chunk - 1) & ~(p->check_chunk - 1);
 	buffer = mmap(NULL, p->buffer_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
 	p->buffer = buffer;
 	if (buffer == MAP_FAILED)
@@ -224,15 +232,10 @@ void pager_stop(struct pager *p)
 	p->stop = true;
 }
 
-void pager_get_stats(const struct pager *p, struct pager_stats *stats)
+/* bytes that are still to come; damaged ones never will */
+static uint64_t to_come(const struct pager *p)
 {
-	*stats = p->stats;
-	stats->bytes_left = p->left;
-	if (!p->begin_us)
-		stats->bytes_total = stats->bytes_left;
-	else
-		stats->elapsed_us = pager_now_us() - p->begin_us;
-	stats->spaces = p->living;
+	return p->left - p->damaged;
 }
 
 static struct watch *as_watch(struct pager *p, void *ptr)
@@ -275,74 +278,6 @@ static void forget_dead_faults(struct pager *p)
 	p->n_faults = kept;
 }
 
-/* somebody waits: a background step ends early */
-static bool is_ready(struct pager *p)
-{
-	struct epoll_event event;
-
-	return epoll_wait(p->epoll, &event, 1, 0) > 0;
-}
-
-static uint64_t step_size(struct pager *p)
-{
-	uint64_t now = pager_now_us(), since = now - p->fault_us;
-
-	if (p->fault_us && since < BUSY_US)
-		p->step_pages = BUSY_PAGES;
-	else if ((p->fault_us && since < QUIET_US) || (p->watch_us && now - p->watch_us < QUIET_US))
-		p->step_pages = QUIET_PAGES;
-	else
-		p->step_pages *= 2;
-	if (p->step_pages > p->chunk_pages)
-		p->step_pages = p->chunk_pages;
-	return p->step_pages;
-}
-
-/*
- * One step of the background transfer, object by object from front to end. The bits are looked at again after every
- * slice (object_copy() does), and nothing reads events in between.
- */
-static int background(struct pager *p)
-{
-	uint64_t max, page, done = 0;
-	struct object *o = p->objects[p->current];
-	struct run run;
-	int rc;
-
-	while (!o->left) {
-		object_release_cache(o, o->needed_pages);
-		p->current = (p->current + 1) % p->n_objects;
-		o = p->objects[p->current];
-	}
-	page = object_next_needed(o, o->cursor);
-	if (page >= o->needed_pages)
-		page = object_next_needed(o, 0);
-
-	max = object_pages(o, step_size(p));
-	run = object_run(o, page, page, page + max);
-	if (run.count > QUIET_PAGES || run.count == max)
-		object_read_ahead(o, page);
-	rc = object_read(p, o, run, p->buffer);
-	if (!rc && object_leave_hole(p, o, page, p->buffer))
-		done = run.count;
-	while (!rc && done < run.count) {
-		uint64_t n = run.count - done < SLICE_PAGES ? run.count - done : SLICE_PAGES;
-
-		rc = object_copy(p, o, run.first + done, n, p->buffer + (done << o->shift),
-				 &p->stats.bytes_background);
-		if (!rc) {
-			done += n;
-			if (done < run.count && is_ready(p))
-				break;
-		}
-	}
-	object_forget_ptes(o, run.first, done ? done : 1);
-	o->cursor = run.first + done;
-	if (o->cursor >= o->released + (RELEASE_BYTES >> o->shift))
-		object_release_cache(o, o->cursor);
-	return rc;
-}
-
 /* no memory: all that a fill could do now is fail again */
 static void put_off(struct pager *p, uint64_t now)
 {
@@ -355,6 +290,11 @@ static void put_off(struct pager *p, uint64_t now)
 	p->later_us = now + p->later_step_us;
 }
 
+static bool has_background(const struct pager *p)
+{
+	return to_come(p) && !p->no_background;
+}
+
 /* in milliseconds, until something is due that no descriptor announces */
 static int time_out(const struct pager *p, uint64_t now)
 {
@@ -363,25 +303,32 @@ static int time_out(const struct pager *p, uint64_t now)
 
 	if (p->starved)
 		return STARVED_MS;
-	if (!put_off && ((p->left && !p->no_background) || p->n_faults))
+	if (!put_off && p->n_faults)
 		return 0;
 	if (put_off && p->later_us < due)
 		due = p->later_us;
+	if (!put_off && has_background(p) && transfer_due(p, now) < due)
+		due = transfer_due(p, now);
 	for (unsigned int i = 0; i < p->n_delayed; i++)
 		if (p->delayed[i].due_us < due)
 			due = p->delayed[i].due_us;
 	return due > now ? (int)((due - now + 999) / 1000) : 0;
 }
 
-/*
- * Everything is in. The spaces may still fork, and each child brings a descriptor that wants the same: the list grows
- * at its end while it is worked through. A fork whose event nobody read any more is undone by the kernel when the
- * parent's descriptor closes.
- */
-static int finish(struct pager *p)
+/* nothing will be read any more */
+static void release_caches(struct pager *p)
 {
 	for (unsigned int i = 0; i < p->n_objects; i++)
 		object_release_cache(p->objects[i], p->objects[i]->needed_pages);
+}
+
+/*
+ * Ends with each space. They may still fork, and each child brings a descriptor that wants the same: the list grows at its
+ * end while it is worked through. A fork whose event nobody read any more is undone by the kernel when the parent's
+ * descriptor closes.
+ */
+static int release_spaces(struct pager *p)
+{
 	for (unsigned int i = 0; i < p->n_spaces; i++) {
 		struct space *s = p->spaces[i];
 		int rc;
@@ -403,6 +350,21 @@ static int finish(struct pager *p)
 	p->n_faults = 0;
 	bury_spaces(p);
 	return 0;
+}
+
+/* everything is in */
+static int finish(struct pager *p)
+{
+	release_caches(p);
+	return release_spaces(p);
+}
+
+void pager_give_up(struct pager *p)
+{
+	int rc = release_spaces(p);
+
+	if (rc)
+		pager_log(p, LOG_ERR, "an address space cannot be let go: %s", strerror(-rc));
 }
 
 /* one round: what the descriptors have to say, then the faults, then a step of the transfer */
@@ -446,8 +408,8 @@ static int round_trip(struct pager *p)
 		rc = fault_serve_all(p);
 		p->fault_us = pager_now_us();
 	}
-	if (!rc && p->later_us <= now && p->left && !p->no_background)
-		rc = background(p);
+	if (!rc && p->later_us <= now && has_background(p) && transfer_due(p, now) <= now)
+		rc = transfer_step(p);
 	if (rc == PAGER_LATER) {
 		put_off(p, now);
 		rc = 0;
@@ -459,6 +421,23 @@ static int round_trip(struct pager *p)
 	return rc;
 }
 
+/* pages are missing: whether there is something to do about it, or somebody to keep from the damaged ones */
+static int go_on(struct pager *p, bool had_spaces)
+{
+	if (p->stop)
+		return -EINTR;
+	if (!p->living && (had_spaces || p->no_background))
+		return -ESRCH;
+	if (to_come(p))
+		return 0;
+	if (!p->settled) {
+		p->settled = true;
+		release_caches(p);
+		damage_settled(p);
+	}
+	return p->living ? 0 : -EBADMSG;
+}
+
 int pager_run(struct pager *p)
 {
 	bool had_spaces = p->living;
@@ -467,23 +446,18 @@ int pager_run(struct pager *p)
 	if (p->running)
 		return -EBUSY;
 	p->running = true;
-	if (!p->begin_us) {
-		p->begin_us = pager_now_us();
-		p->stats.bytes_total = p->left;
-	}
-	p->step_pages = QUIET_PAGES;
+	if (!p->begin_us)
+		stats_begin(p);
+	transfer_begin(p);
 	p->check_us = pager_now_us();
 	while (!rc) {
-		if (p->stop) {
-			rc = -EINTR;
-		} else if (!p->left) {
+		if (!p->left && !p->stop) {
 			rc = finish(p);
 			break;
-		} else if (!p->living && (had_spaces || p->no_background)) {
-			rc = -ESRCH;
-		} else {
-			rc = round_trip(p);
 		}
+		rc = go_on(p, had_spaces);
+		if (!rc)
+			rc = round_trip(p);
 	}
 	p->stop = false;
 	p->running = false;

@@ -52,8 +52,39 @@ struct pager_process {
 	char name[16];		/* of its program, for the log; may be empty */
 };
 
-/* what the pager's owner is asked; data is pager_config.data. All are called from within pager_run(). */
+/*
+ * What the pager's owner is asked; data is pager_config.data. All are called from within pager_run(), and check also
+ * from pager_add_object() and pager_fill().
+ */
 struct pager_ops {
+	/*
+	 * Are these the bytes that the image should have? bytes is the object from offset on, pager_config.check_chunk
+	 * of them, with zeros where it has no extent. Asked each time that they are read, before any of them gets into
+	 * the object. object is the number that pager_add_object() has returned or, while that works, is going to
+	 * return. 0; -EBADMSG: they are damaged; another negative errno ends pager_run(). NULL: what can be read is
+	 * right.
+	 */
+	int (*check)(void *data, unsigned int object, uint64_t offset, const void *bytes);
+	/*
+	 * [offset, offset + length) of the object was found to be damaged, or cannot be read. Whoever touches that from
+	 * now on gets SIGBUS, or is killed if this kernel has no UFFDIO_POISON. The pager knows nothing of those who
+	 * come past their mappings (read() on a descriptor, new mappings) and would find zeros, now and for ever: if
+	 * there may be any, a negative errno ends pager_run() with it. 0: go on. NULL: always 0.
+	 */
+	int (*damaged)(void *data, unsigned int object, uint64_t offset, uint64_t length);
+	/*
+	 * Nothing is still to come but what is damaged. pager_run() goes on, to keep it from those who touch it, until
+	 * the last space is gone: who waits for the last page waits for nothing. Called once at most. May be NULL.
+	 */
+	void (*settled)(void *data);
+	/* Asked while pager_fill() brings in an object, about each MiB: true ends it with -ECANCELED. May be NULL. */
+	bool (*unwanted)(void *data);
+	/*
+	 * Somebody in this space needs a damaged page, and the kernel cannot be told to refuse it. 0: uffd may be
+	 * closed, and nobody will see zeros: it is guarded, or the owner has killed all who use the address space and
+	 * seen it end. A negative errno, or NULL: pager_run() ends with -EBADMSG.
+	 */
+	int (*abandon)(void *data, unsigned int space, int uffd);
 	/*
 	 * Which mapping is at addr in the address space of thread tid (as the fault reported it: in that thread's own
 	 * pid namespace; 0: any thread of the space), by the kernel's own books (/proc/TID/maps)? The slow path, for an
@@ -105,19 +136,25 @@ struct pager_config {
 	void *data;
 	uint64_t cluster;		/* bytes brought in around a fault; power of two, >= page size; 0: 64 KiB */
 	uint64_t stream_chunk;		/* bytes per step of the background transfer; 0: 1 MiB */
+	uint64_t check_chunk;		/* bytes that ops->check sees at once; power of two, from a page to 2 MiB */
 	bool no_background;		/* serve faults only (tests, benchmarks); pager_run() then ends with the spaces */
+	bool no_poison;			/* as on a kernel without UFFDIO_POISON (tests) */
 };
 
 struct pager_stats {
-	uint64_t bytes_total;		/* image bytes of all objects when pager_run() began */
-	uint64_t bytes_left;		/* of these not yet in */
+	/* counted for each object */
+	uint64_t bytes_total;		/* image bytes of all objects that were not in when pager_run() began */
+	uint64_t bytes_left;		/* of these still to come */
+	uint64_t bytes_damaged;		/* of these never to come: the image has them wrong */
 	uint64_t bytes_dropped;		/* of these punched by MADV_REMOVE before they were in: never filled */
 	uint64_t bytes_holes;		/* of these huge pages of zeros that nobody touched: left holes */
 	uint64_t bytes_found;		/* of these instantiated by somebody else, past the pager, which ends it: -EEXIST */
 	uint64_t bytes_by_fault;	/* brought in by a fault (the whole cluster) */
 	uint64_t bytes_background;	/* brought in by the background transfer */
-	uint64_t faults;		/* fault messages answered */
+	uint64_t faults;		/* fault messages answered; in all also those at addresses that map no object */
 	uint64_t faults_zero;		/* of these in a hole of the image, or in memory punched since */
+	uint64_t faults_damaged;	/* of these at damaged bytes: answered with SIGBUS, or the end of the process */
+	/* and only in all */
 	uint64_t faults_resolved;	/* of these explained by ops->resolve only */
 	uint64_t forks, remaps, unmaps, removes;	/* events seen */
 	unsigned int spaces;		/* living now */
@@ -138,7 +175,7 @@ void pager_free(struct pager *p);
  * extent covers is a hole, or zeros in a huge page of which an extent covers another part). fd: the object, opened
  * O_RDWR; the pager keeps a duplicate. name: for the log, copied.
  * What the object already holds is overwritten by the image where an extent covers it, before this returns (nobody
- * may have used the object yet); read errors and extents beyond the end of their file are errors.
+ * may have used the object yet); read errors, damage and extents beyond the end of their file are errors.
  * Returns the object's number (0, 1, ...) or a negative errno.
  */
 int pager_add_object(struct pager *p, const char *name, int fd, uint64_t size,
@@ -156,6 +193,9 @@ int pager_add_space(struct pager *p, const struct pager_process *process, int uf
  */
 const char *pager_space_name(const struct pager *p, unsigned int space);
 
+/* the number of the first living space from number first on; -1: there is none */
+int pager_next_space(const struct pager *p, unsigned int first);
+
 /* a process that uses the space; false: none is known, or no such space */
 bool pager_space_process(const struct pager *p, unsigned int space, struct pager_process *process);
 
@@ -170,17 +210,25 @@ int pager_add_range(struct pager *p, unsigned int space, uint64_t start, uint64_
 
 /*
  * Brings [all of] an object in now, before anybody runs: for what turns out not to be lazy after all.
- * Returns 0 or a negative errno.
+ * Returns 0 or a negative errno, -EBADMSG if some of it is damaged.
  */
 int pager_fill(struct pager *p, unsigned int object);
 
 /*
  * Serves faults and events, and transfers the rest in the background, until every object is complete: then calls
- * ops->complete and closes every userfaultfd, and returns 0. Returns -ESRCH when every space is gone before that.
+ * ops->complete and closes every userfaultfd, and returns 0. Returns -ESRCH when every space is gone before that: with
+ * an object that has damaged bytes, which never is complete, there is no other end (and with no space from the
+ * beginning it is -EBADMSG when all the rest is in).
  * Any other negative errno is a failure after which pages are missing: the userfaultfds are still open, and the owner
  * must see to it that nobody goes on with zeros before it calls pager_free(). Ends early with -EINTR after pager_stop().
  */
 int pager_run(struct pager *p);
+
+/*
+ * Instead of pager_run(): calls ops->complete for each space and closes its userfaultfd, though pages may be missing. The
+ * owner knows that nobody has used that memory yet, and that nobody takes zeros there for content.
+ */
+void pager_give_up(struct pager *p);
 
 /*
  * What others tell the owner of the processes, which the owner passes on. May be called from a watched descriptor's fn
@@ -215,5 +263,8 @@ int pager_watch_fd(struct pager *p, int fd, void (*fn)(void *data, int fd), void
 void pager_stop(struct pager *p);
 
 void pager_get_stats(const struct pager *p, struct pager_stats *stats);
+
+/* of one object what is counted for each, the rest is 0. 0 or -EINVAL: there is no such object */
+int pager_get_object_stats(const struct pager *p, unsigned int object, struct pager_stats *stats);
 
 #endif

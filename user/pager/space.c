@@ -233,7 +233,8 @@ struct space *space_new(struct pager *p, const struct pager_process *process, in
 	return s;
 }
 
-struct space *space_get(const struct pager *p, unsigned int number)
+/* index of the first space from that number on */
+static unsigned int space_index(const struct pager *p, unsigned int number)
 {
 	unsigned int low = 0, high = p->n_spaces;
 
@@ -245,7 +246,23 @@ struct space *space_get(const struct pager *p, unsigned int number)
 		else
 			high = mid;
 	}
-	return low < p->n_spaces && p->spaces[low]->number == number && !p->spaces[low]->dead ? p->spaces[low] : NULL;
+	return low;
+}
+
+struct space *space_get(const struct pager *p, unsigned int number)
+{
+	unsigned int i = space_index(p, number);
+
+	return i < p->n_spaces && p->spaces[i]->number == number && !p->spaces[i]->dead ? p->spaces[i] : NULL;
+}
+
+int pager_next_space(const struct pager *p, unsigned int first)
+{
+	unsigned int i = space_index(p, first);
+
+	while (i < p->n_spaces && p->spaces[i]->dead)
+		i++;
+	return i < p->n_spaces ? (int)p->spaces[i]->number : -1;
 }
 
 /* the structure stays until the end of the round: faults and epoll events read before may still point to it */

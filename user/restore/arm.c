@@ -246,7 +246,7 @@ static int add_object(struct session *s, struct session_object *o, int fd)
 			.file_offset = plan->extents[i].file_offset,
 			.fd = o->pages_fd,
 		};
-	ret = pager_add_object(s->pager, plan->name, fd, plan->size, extents, plan->n_extents);
+	ret = serving_add_object(&s->serving, plan->name, fd, plan->size, extents, plan->n_extents, NULL);
 	free(extents);
 	if (ret < 0) {
 		log_error("object %llu \"%s\": cannot be taken over: %s", (unsigned long long)plan->inode_id,
@@ -259,47 +259,14 @@ static int add_object(struct session *s, struct session_object *o, int fd)
 
 static int open_space(struct session *s, struct task *task)
 {
-	struct session_space *spaces;
-	struct pager_process process;
-	char path[32];
-	int mem, uffd, ret;
-	uint64_t id;
+	char who[32];
+	int ret;
 
-	snprintf(path, sizeof(path), "/proc/%d/mem", (int)task->process.pid);
-	mem = open(path, O_RDWR | O_CLOEXEC);
-	if (mem < 0) {
-		ret = -errno;
-		log_warning("task %d: cannot open %s: %s", (int)task->process.vpid, path, strerror(errno));
+	snprintf(who, sizeof(who), "task %d", (int)task->process.vpid);
+	ret = serving_add_space(&s->serving, task->process.pid, who);
+	if (ret < 0)
 		return ret;
-	}
-	ret = genl_uffd_open(s->genl, mem, O_CLOEXEC | O_NONBLOCK, true, &uffd, &id);
-	close(mem);
-	if (ret) {
-		log_warning("task %d: no userfaultfd on it: %s", (int)task->process.vpid, genl_error());
-		return ret;
-	}
-	/* it sleeps, so only one that was killed is not there */
-	if (session_process(task->process.pid, &process))
-		process = (struct pager_process){ .pid = task->process.pid };
-	spaces = reallocarray(s->spaces, s->n_spaces + 1, sizeof(*spaces));
-	if (!spaces) {
-		close(uffd);
-		return -ENOMEM;
-	}
-	s->spaces = spaces;
-	ret = pager_add_space(s->pager, &process, uffd);
-	if (ret < 0) {
-		log_warning("task %d: its userfaultfd cannot be used: %s", (int)task->process.vpid, strerror(-ret));
-		return ret;
-	}
-	/* the pager counts spaces as we add them */
-	snprintf(path, sizeof(path), "/proc/%d/pagemap", (int)task->process.pid);
-	s->spaces[s->n_spaces++] = (struct session_space){
-		.pagemap_fd = open(path, O_RDONLY | O_CLOEXEC),
-	};
 	task->space = ret;
-	log_info("task %d: %s, start time %" PRIu64 ", uffd id %016" PRIx64, (int)task->process.vpid,
-		 pager_space_name(s->pager, task->space), process.start_time, id);
 	return 0;
 }
 
@@ -317,7 +284,7 @@ static int watch_object(struct session *s, struct session_object *o, struct tree
 			task->refused = open_space(s, task) != 0;
 		if (task->refused)
 			return -EPERM;
-		ret = pager_add_range(s->pager, task->space, m->start, m->end, o->number, m->offset);
+		ret = pager_add_range(s->serving.pager, task->space, m->start, m->end, o->number, m->offset);
 		if (ret) {
 			log_warning("task %u: %" PRIx64 "-%" PRIx64 " cannot be watched: %s", m->pid, m->start, m->end,
 				    strerror(-ret));
@@ -325,17 +292,6 @@ static int watch_object(struct session *s, struct session_object *o, struct tree
 		}
 	}
 	return 0;
-}
-
-/* the module names an object by the low half of its inode number: does another one have the same? */
-static bool is_ambiguous(const struct session *s, const struct session_object *o)
-{
-	size_t i;
-
-	for (i = 0; i < s->n_objects; i++)
-		if (&s->objects[i] != o && s->objects[i].number >= 0 && (uint32_t)s->objects[i].ino == (uint32_t)o->ino)
-			return true;
-	return false;
 }
 
 /* lazy if it can be, else now: the tasks get all their bytes either way */
@@ -355,19 +311,20 @@ static int take_object(struct session *s, struct session_object *o, struct tree 
 		log_info("object %llu \"%s\": left as it is, CRIU was given it (--inherit-fd)",
 			 (unsigned long long)o->plan->inode_id, o->plan->name);
 		close(fd);
-		s->n_lazy--;
+		serving_list(&s->serving, o->plan->name, o->plan->size, 0, "CRIU was given it (--inherit-fd)", -1);
+		s->serving.n_lazy--;
 		return 0;
 	}
 	ret = add_object(s, o, fd);
 	close(fd);
 	if (ret)
 		return ret;
-	if (!is_ambiguous(s, o) && !watch_object(s, o, tree))
+	if (!serving_is_ambiguous(&s->serving, o->number) && !watch_object(s, o, tree))
 		return 0;
 	log_warning("object %llu \"%s\": eager after all", (unsigned long long)o->plan->inode_id, o->plan->name);
-	s->n_lazy--;
-	s->n_eager++;
-	ret = pager_fill(s->pager, o->number);
+	s->serving.n_lazy--;
+	s->serving.n_eager++;
+	ret = serving_fill(&s->serving, o->number, "it cannot be watched");
 	if (ret)
 		log_error("object %llu \"%s\": cannot be filled: %s", (unsigned long long)o->plan->inode_id,
 			  o->plan->name, strerror(-ret));
@@ -376,7 +333,6 @@ static int take_object(struct session *s, struct session_object *o, struct tree 
 
 int session_arm(struct session *s, pid_t root)
 {
-	const struct pager_config config = { .ops = &session_pager_ops, .data = s };
 	struct tree tree = { 0 };
 	size_t i;
 	int ret;
@@ -388,7 +344,7 @@ int session_arm(struct session *s, pid_t root)
 	}
 	hide_free(s->hide);
 	s->hide = NULL;
-	channel_unmark_hidden(s->directory);
+	hide_unmark(s->directory);
 	flock(s->dirfd, LOCK_UN);
 
 	ret = tree_read(root, &tree);
@@ -396,23 +352,11 @@ int session_arm(struct session *s, pid_t root)
 		log_error("cannot read the process tree below %d: %s", (int)root, strerror(-ret));
 		return ret;
 	}
-	/* shmem is charged to the cgroup of the process that brings a page in: before the first page */
-	ret = process_join_cgroup(root);
-	if (ret)
-		log_warning("cannot join the memory cgroup of %d: %s: its pages will be charged elsewhere", (int)root,
-			    strerror(-ret));
-	s->pager = pager_new(&config);
-	if (!s->pager) {
-		ret = -errno;
-		log_error("cannot start the pager: %s", strerror(errno));
-		goto out;
-	}
-	ret = 0;
+	ret = serving_begin(&s->serving, root);
 	for (i = 0; !ret && i < s->n_objects; i++)
 		ret = take_object(s, &s->objects[i], &tree);
-	if (!ret && s->n_spaces)
-		session_follow(s, root);
-out:
+	if (!ret && s->serving.n_spaces)
+		serving_follow(&s->serving, root);
 	tree_free(&tree);
 	return ret;
 }

@@ -216,3 +216,32 @@ int hide_present(int dirfd)
 
 	return n < 0 ? n : n > 0;
 }
+
+bool hide_is_marked(const char *directory)
+{
+	char path[PATH_MAX + 8];
+
+	snprintf(path, sizeof(path), "%s/hidden", directory);
+	return !access(path, F_OK);
+}
+
+int hide_mark(const char *directory)
+{
+	char path[PATH_MAX + 8];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/hidden", directory);
+	fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return -errno;
+	close(fd);
+	return 0;
+}
+
+void hide_unmark(const char *directory)
+{
+	char path[PATH_MAX + 8];
+
+	snprintf(path, sizeof(path), "%s/hidden", directory);
+	unlink(path);
+}

@@ -10,6 +10,7 @@
 #ifndef MEMFDCR_RESTORE_HIDE_H
 #define MEMFDCR_RESTORE_HIDE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -38,5 +39,13 @@ int hide_clean_up(int dirfd);
 
 /* 1 when a stub is mounted over any file in the directory, 0 when none is, or a negative errno */
 int hide_present(int dirfd);
+
+/*
+ * A mark in the restore's own directory (serve/channel.h): CRIU has been shown stubs instead of images, so that without
+ * the daemon this restore must not go on. Set: 0 or a negative errno.
+ */
+int hide_mark(const char *directory);
+void hide_unmark(const char *directory);
+bool hide_is_marked(const char *directory);
 
 #endif

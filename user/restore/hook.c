@@ -5,7 +5,6 @@
  */
 #include "restore/hook.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -17,7 +16,7 @@
 #include <unistd.h>
 
 #include "common/log.h"
-#include "restore/channel.h"
+#include "serve/channel.h"
 #include "restore/daemon.h"
 #include "restore/hide.h"
 
@@ -68,7 +67,7 @@ static int go_on_eagerly(const char *why)
 {
 	char directory[PATH_MAX];
 	int fd = open(image_dir(), O_RDONLY | O_DIRECTORY | O_CLOEXEC), ret;
-	bool hidden = !channel_directory(criu_pid(), directory, sizeof(directory)) && channel_hidden(directory);
+	bool hidden = !channel_directory(criu_pid(), directory, sizeof(directory)) && hide_is_marked(directory);
 
 	ret = fd < 0 ? 0 : hide_present(fd);
 	if (fd >= 0)
@@ -111,7 +110,7 @@ static int post_restore(void)
 	fd = channel_connect(directory);
 	if (fd < 0) {
 		/* never started or eager: nothing was hidden, CRIU has restored everything itself */
-		if (!channel_hidden(directory)) {
+		if (!hide_is_marked(directory)) {
 			channel_remove(directory);
 			return 0;
 		}
@@ -133,48 +132,17 @@ static int post_restore(void)
 	return ret ? 1 : 0;
 }
 
-/* one daemon: 0 when it has nothing (any more) to do with the tree below root */
-static int finish_one(const char *name, pid_t root)
-{
-	char directory[PATH_MAX];
-	int fd, ret;
-
-	if (snprintf(directory, sizeof(directory), CHANNEL_ROOT "/%s", name) >= (int)sizeof(directory))
-		return 0;
-	fd = channel_connect(directory);
-	if (fd == -ENOENT || fd == -ECONNREFUSED || fd == -ENOTDIR)
-		return 0;	/* of a daemon that is no more */
-	if (fd < 0)
-		return fd;
-	ret = channel_request(fd, "finish", root);
-	close(fd);
-	if (ret == CHANNEL_DONE)
-		log_notice("waited for the last page of a lazy restore of this tree");
-	return ret == CHANNEL_DONE || ret == CHANNEL_NOT_CONCERNED ? 0 : -EIO;
-}
-
 /* CRIU reads shared memory past every userfaultfd: what is still to come, it would dump as zeros */
 static int pre_dump(void)
 {
 	const char *root = getenv("CRTOOLS_INIT_PID");
-	struct dirent *entry;
-	int ret = 0;
-	DIR *dir;
 
-	dir = opendir(CHANNEL_ROOT);
-	if (!dir)
+	if (root)
+		return channel_finish_all(atoi(root)) ? 1 : 0;
+	if (access(CHANNEL_ROOT, F_OK))
 		return 0;
-	if (!root)
-		log_error("CRIU did not say which process it dumps (CRTOOLS_INIT_PID)");
-	while (root && (entry = readdir(dir))) {
-		if (entry->d_name[0] == '.' || !finish_one(entry->d_name, atoi(root)))
-			continue;
-		log_error("a lazy restore of this tree has not finished and its daemon (%s) cannot: the dump would lack pages",
-			  entry->d_name);
-		ret = 1;
-	}
-	closedir(dir);
-	return root ? ret : 1;
+	log_error("CRIU did not say which process it dumps (CRTOOLS_INIT_PID)");
+	return 1;
 }
 
 int hook_run(const char *action)

@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "common/log.h"
-#include "restore/machine.h"
+#include "serve/machine.h"
 #include "restore/session.h"
 
 enum lock {
@@ -43,8 +43,10 @@ static enum lock lock_directory(struct session *s)
 	}
 }
 
-static void log_object(const struct plan_object *o, const char *eager)
+/* for the log and for status */
+static void note_object(struct session *s, const struct plan_object *o, const char *eager)
 {
+	serving_list(&s->serving, o->name, o->size, o->bytes, eager, -1);
 	if (eager)
 		log_info("object %llu \"%s\": eager, %s", (unsigned long long)o->inode_id, o->name, eager);
 	else
@@ -60,9 +62,9 @@ static int all_eager(struct session *s, const char *why)
 	for (i = 0; s->plan && i < s->plan->n_objects; i++) {
 		const struct plan_object *o = &s->plan->objects[i];
 
-		log_object(o, o->eager ? o->eager : "nothing is lazy in this restore");
+		note_object(s, o, o->eager ? o->eager : "nothing is lazy in this restore");
 	}
-	s->n_eager = s->plan ? s->plan->n_objects : 0;
+	s->serving.n_eager = s->plan ? s->plan->n_objects : 0;
 	if (why)
 		log_notice("eager restore: %s", why);
 	flock(s->dirfd, LOCK_SH | LOCK_NB);
@@ -142,7 +144,7 @@ static int open_pages(struct session *s)
 static int hide_all(struct session *s)
 {
 	char scratch[PATH_MAX + 8];
-	int ret = channel_mark_hidden(s->directory);
+	int ret = hide_mark(s->directory);
 	size_t i;
 
 	if (ret)
@@ -175,7 +177,7 @@ static int unhide_all(struct session *s)
 	hide_free(s->hide);
 	s->hide = NULL;
 	s->n_objects = 0;
-	channel_unmark_hidden(s->directory);
+	hide_unmark(s->directory);
 	return 0;
 }
 
@@ -184,9 +186,9 @@ static void log_plan(struct session *s)
 	size_t i;
 
 	for (i = 0; i < s->plan->n_objects; i++)
-		log_object(&s->plan->objects[i], s->plan->objects[i].eager);
-	s->n_lazy = s->n_objects;
-	s->n_eager = s->plan->n_objects - s->n_objects;
+		note_object(s, &s->plan->objects[i], s->plan->objects[i].eager);
+	s->serving.n_lazy = s->n_objects;
+	s->serving.n_eager = s->plan->n_objects - s->n_objects;
 }
 
 int session_prepare(struct session *s)
@@ -221,13 +223,13 @@ int session_prepare(struct session *s)
 		return all_eager(s, lock == LOCK_SHARED ? "another restore is reading from this image directory" :
 				    "the image directory cannot be locked (flock)");
 
-	s->genl = genl_open();
-	if (!s->genl) {
+	s->serving.genl = genl_open();
+	if (!s->serving.genl) {
 		snprintf(text, sizeof(text), "%s%s", genl_error(),
 			 errno == ENOENT ? "; is it installed? modprobe memfdcr" : "");
 		return all_eager(s, text);
 	}
-	if (!machine_works(s->genl, text, sizeof(text)))
+	if (!machine_works(s->serving.genl, text, sizeof(text)))
 		return all_eager(s, text);
 
 	ret = check_huge_pages(s);
@@ -247,6 +249,6 @@ int session_prepare(struct session *s)
 		return ret ? ret : all_eager(s, text);
 	}
 	log_plan(s);
-	log_notice("%zu of %zu shared memory objects will be lazy", s->n_lazy, s->plan->n_objects);
+	log_notice("%zu of %zu shared memory objects will be lazy", s->serving.n_lazy, s->plan->n_objects);
 	return 0;
 }

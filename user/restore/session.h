@@ -16,10 +16,9 @@
 
 #include "common/config.h"
 #include "criu/plan.h"
-#include "netlink/genl.h"
-#include "pager/pager.h"
-#include "restore/channel.h"
 #include "restore/hide.h"
+#include "serve/channel.h"
+#include "serve/serving.h"
 
 /* a lazy object of the plan */
 struct session_object {
@@ -29,35 +28,18 @@ struct session_object {
 	uint64_t dev, ino;	/* of the object that CRIU made */
 };
 
-/* an address space that CRIU restored, by the pager's number of it; forked children have higher numbers */
-struct session_space {
-	int pagemap_fd;		/* its /proc/PID/pagemap, which tells whether it lives; -1: not open */
-};
-
-struct watch;
-
 struct session {
 	pid_t criu;
 	struct timespec began;	/* before CRIU made any object; by the clock of inode times (CLOCK_REALTIME_COARSE) */
 	int64_t began_ahead;	/* how far that was ahead of CLOCK_BOOTTIME, ns */
 	int dirfd;		/* the image directory; its flock() says who reads from it */
-	int listen_fd;		/* -1: no channel */
 	char directory[PATH_MAX];	/* of the channel; empty: none */
 	struct config config;
 	struct plan *plan;
 	struct session_object *objects;
 	size_t n_objects;	/* 0: the restore is eager */
 	struct hide *hide;
-	struct genl *genl;
-	struct pager *pager;
-	struct session_space *spaces;
-	size_t n_spaces;
-	struct watch *watch;	/* on the tree; NULL: none */
-	uint64_t n_lost;	/* of its notifications */
-	bool cannot_ask;	/* whose a userfaultfd is; has been logged */
-	size_t n_lazy, n_eager;	/* objects, for the summary */
-	int *finishers;		/* connections that wait for the last page */
-	size_t n_finishers;
+	struct serving serving;	/* its listen_fd is -1 if there is no channel */
 };
 
 /* restore/prepare.c: what pre-restore decides */
@@ -77,30 +59,5 @@ int session_arm(struct session *s, pid_t root);
 
 void session_note_time(struct session *s);
 bool session_time_went_back(const struct session *s);
-
-/* restore/follow.c: whose memory is served, and what these processes do */
-
-/* Watches the tree below root, or says in the log why that cannot be. The pager must have its spaces. */
-void session_follow(struct session *s, pid_t root);
-void session_unfollow(struct session *s);
-
-/* a process as the pager knows it, by /proc. 0 or a negative errno (ESRCH) */
-int session_process(pid_t pid, struct pager_process *process);
-
-/* these answer the pager's questions of the same name */
-int session_uffd_id(void *data, int uffd, uint64_t *id);
-int session_user(void *data, int uffd, struct pager_process *process);
-
-/* restore/serve.c: from there to the last page */
-
-extern const struct pager_ops session_pager_ops;
-
-/* Runs the pager, answers requests, writes the summary. Returns the daemon's exit status. */
-int session_serve(struct session *s);
-
-/* restore/daemon.c */
-
-/* takes one request off the listening socket: its connection, its verb and pid; a negative errno if there is none */
-int session_take_request(struct session *s, char *verb, size_t verb_size, pid_t *pid);
 
 #endif
