@@ -11,7 +11,8 @@
  * Two threads may raise events with the very same range and different advice at the same time. Which is which cannot
  * be told, and need not be: the range of a noted MADV_REMOVE is certain to be punched (the kernel checks before it
  * raises the event), and a MADV_DONTNEED that runs into it promises nothing about the bytes. Both then count as
- * MADV_REMOVE. So does, harmlessly, a later event on a range whose MADV_REMOVE was killed before its event was read.
+ * MADV_REMOVE. So does, harmlessly, a later event on a range whose MADV_REMOVE was killed before its event was read,
+ * or one that is raised after both were read and before the second of them has been completed here.
  */
 #include <linux/compat.h>
 #include <linux/fs.h>

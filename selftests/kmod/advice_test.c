@@ -74,12 +74,14 @@ static void wait_start(void)
 		EXPECT_EQ((from) * PAGE, msg_.arg.reserved.reserved3);				\
 	} while (0)
 
+/* the same range comes twice, so in between the first one's reader has to be through */
 static int each_advice(void *arg)
 {
 	wait_start();
 	return madvise(region, PAGE, MADV_DONTNEED) ||
 	       madvise(region + PAGE, 2 * PAGE, MADV_REMOVE) ||
 	       madvise(region, 4 * PAGE, MADV_DONTNEED) ||
+	       !wait_for(&board->step, 2, LONG) ||
 	       madvise(region, 4 * PAGE, MADV_REMOVE);
 }
 
@@ -89,6 +91,7 @@ TEST_F(advice, told_apart)
 	EXPECT_REMOVE(self->uffd, 0, 1, MADV_DONTNEED);
 	EXPECT_REMOVE(self->uffd, 1, 2, MADV_REMOVE);
 	EXPECT_REMOVE(self->uffd, 0, 4, MADV_DONTNEED);
+	board->step = 2;
 	EXPECT_REMOVE(self->uffd, 0, 4, MADV_REMOVE);
 	EXPECT_EQ(0, process_end(self->pid, LONG));
 	self->pid = 0;
@@ -142,6 +145,8 @@ TEST_F(advice, plain_says_nothing)
 	for (int i = 0; i < 4; i++) {
 		ASSERT_EQ(0, uffd_read(answer.fd, &msg, LONG));
 		EXPECT_EQ(0, msg.reserved2);
+		if (i == 2)
+			board->step = 2;
 	}
 }
 
@@ -158,7 +163,7 @@ static int overlapping(void *arg)
 
 	wait_start();
 	pthread_create(&thread, NULL, remove_early, NULL);
-	usleep(200000);
+	process_sleeps_in(getpid(), 1, SYS_madvise, LONG);
 	madvise(region + 2 * PAGE, 4 * PAGE, MADV_DONTNEED);
 	pthread_join(thread, NULL);
 	return 0;
@@ -167,32 +172,38 @@ static int overlapping(void *arg)
 TEST_F(advice, overlap)
 {
 	watch(_metadata, self, overlapping, NULL, region, PAGES * PAGE);
-	usleep(500000);		/* both wait for their events to be read */
+	/* both wait for their events to be read */
+	ASSERT_TRUE(process_sleeps_in(self->pid, 2, SYS_madvise, LONG));
 	EXPECT_REMOVE(self->uffd, 0, 4, MADV_REMOVE);
 	EXPECT_REMOVE(self->uffd, 2, 4, MADV_DONTNEED);
 	EXPECT_EQ(0, process_end(self->pid, LONG));
 	self->pid = 0;
 }
 
-/* the very same range: both count as MADV_REMOVE, and afterwards nothing is left over */
+/*
+ * The very same range: both count as MADV_REMOVE, and afterwards nothing is left over. Afterwards is when both events
+ * have been read: their threads go on a moment before the reader does.
+ */
 static int same_range(void *arg)
 {
 	pthread_t thread;
 
 	wait_start();
 	pthread_create(&thread, NULL, remove_early, NULL);
-	usleep(200000);
+	process_sleeps_in(getpid(), 1, SYS_madvise, LONG);
 	madvise(region, 4 * PAGE, MADV_DONTNEED);
 	pthread_join(thread, NULL);
+	wait_for(&board->step, 2, LONG);
 	return madvise(region, 4 * PAGE, MADV_DONTNEED);
 }
 
 TEST_F(advice, same_range_at_once)
 {
 	watch(_metadata, self, same_range, NULL, region, PAGES * PAGE);
-	usleep(500000);
+	ASSERT_TRUE(process_sleeps_in(self->pid, 2, SYS_madvise, LONG));
 	EXPECT_REMOVE(self->uffd, 0, 4, MADV_REMOVE);
 	EXPECT_REMOVE(self->uffd, 0, 4, MADV_REMOVE);
+	board->step = 2;
 	EXPECT_REMOVE(self->uffd, 0, 4, MADV_DONTNEED);
 	EXPECT_EQ(0, process_end(self->pid, LONG));
 	self->pid = 0;

@@ -200,6 +200,44 @@ uint64_t process_stat(pid_t pid, int field)
 	return value;
 }
 
+/* how many threads of a process sleep in that system call now */
+static int threads_in(pid_t pid, long syscall)
+{
+	char path[320];
+	struct dirent *entry;
+	int threads = 0;
+	DIR *dir;
+
+	snprintf(path, sizeof(path), "/proc/%d/task", pid);
+	dir = opendir(path);
+	if (!dir)
+		return 0;
+	while ((entry = readdir(dir))) {
+		long nr = -1;
+		FILE *file;
+
+		snprintf(path, sizeof(path), "/proc/%d/task/%s/syscall", pid, entry->d_name);
+		file = fopen(path, "r");
+		if (!file)
+			continue;
+		/* "running", or the number and more */
+		threads += fscanf(file, "%ld ", &nr) == 1 && nr == syscall;
+		fclose(file);
+	}
+	closedir(dir);
+	return threads;
+}
+
+bool process_sleeps_in(pid_t pid, int threads, long syscall, int milliseconds)
+{
+	for (int i = 0; i < milliseconds; i++) {
+		if (threads_in(pid, syscall) >= threads)
+			return true;
+		pause_ms(1);
+	}
+	return false;
+}
+
 int open_mem(pid_t pid, int flags)
 {
 	char path[64];

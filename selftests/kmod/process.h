@@ -51,6 +51,9 @@ bool wait_for(atomic_int *word, int value, int milliseconds);
 enum { STAT_SESSION = 6, STAT_START_TIME = 22 };	/* as proc(5) counts them */
 uint64_t process_stat(pid_t pid, int field);		/* a number of /proc/PID/stat; 0: it is not there any more */
 
+/* until so many threads of a process sleep in that system call; false: not after that many milliseconds */
+bool process_sleeps_in(pid_t pid, int threads, long syscall, int milliseconds);
+
 int open_mem(pid_t pid, int flags);	/* /proc/PID/mem */
 int open_guarded(pid_t pid, unsigned int flags);	/* opened, UFFDIO_API with all events done; -1: errno */
 int uffd_api(int uffd, uint64_t features);		/* all of these return 0 or -errno */
