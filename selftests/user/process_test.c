@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Tests of user/common/process.c against processes made for them. */
 #include <errno.h>
+#include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -39,6 +41,61 @@ static void test_mappings(void)
 	munmap(p, 4 * 4096);
 	close(fd);
 	TAP_OK(process_mappings(1 << 22, &maps) == -ESRCH, "no such process: ESRCH");
+}
+
+static bool is_that(void *data, uint64_t dev, uint64_t ino)
+{
+	const struct stat *st = data;
+
+	return st->st_dev == dev && st->st_ino == ino;
+}
+
+/* of a child that has what fd is: by that descriptor, or only by a mapping, or one with O_PATH */
+static int has(int fd, bool by_mapping, bool by_path)
+{
+	struct stat st;
+	int ret, status;
+	pid_t pid;
+
+	if (fstat(fd, &st))
+		abort();
+	pid = fork();
+	if (!pid) {
+		if (by_path) {
+			char path[32];
+
+			snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+			if (open(path, O_PATH) < 0)
+				_exit(1);
+		}
+		if (by_mapping && mmap(NULL, 4096, PROT_NONE, MAP_PRIVATE, fd, 0) == MAP_FAILED)
+			_exit(1);
+		if (by_mapping || by_path)
+			close(fd);
+		raise(SIGSTOP);
+		_exit(0);
+	}
+	if (waitpid(pid, &status, WUNTRACED) != pid || !WIFSTOPPED(status))
+		abort();
+	ret = process_has(pid, is_that, &st);
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	return ret;
+}
+
+static void test_has(void)
+{
+	int fd = memfd_create("had", 0);
+	struct stat st;
+
+	if (fd < 0 || ftruncate(fd, 4096) || fstat(fd, &st))
+		abort();
+	TAP_OK(has(fd, false, false) == 1, "a process has what it has a descriptor of");
+	TAP_OK(has(fd, false, true) == 1, "also with O_PATH");
+	TAP_OK(has(fd, true, false) == 1, "and what it maps");
+	close(fd);
+	TAP_OK(!process_has(getpid(), is_that, &st), "and not what it has no more");
+	TAP_OK(process_has(1 << 22, is_that, &st) == -ESRCH, "no such process has anything: ESRCH");
 }
 
 /* root (pid 1 of a new pid namespace) with a child whose command name is hostile, and a grandchild */
@@ -88,6 +145,7 @@ static void test_tree(void)
 int main(void)
 {
 	test_mappings();
+	test_has();
 	test_tree();
 	return tap_done();
 }

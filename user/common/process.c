@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
@@ -21,13 +22,27 @@ static FILE *proc_open(pid_t pid, const char *file)
 	return fopen(path, "re");
 }
 
+static DIR *proc_opendir(pid_t pid, const char *name)
+{
+	char path[NAME_MAX + 64];
+
+	snprintf(path, sizeof(path), "/proc/%d/%s", (int)pid, name);
+	return opendir(path);
+}
+
+/* why not all of a file in /proc could be read: a negative errno; 0: it could, or its process has gone meanwhile */
+static int read_error(FILE *f)
+{
+	return ferror(f) && errno != ESRCH ? -errno : 0;
+}
+
 /* the pids of a process from the outermost namespace that /proc shows to its own; their number, or a negative errno */
 static int read_nspid(pid_t pid, pid_t *pids, int max)
 {
 	FILE *f = proc_open(pid, "status");
 	char *line = NULL;
 	size_t size = 0;
-	int n = 0;
+	int n = 0, ret;
 
 	if (!f)
 		return errno == ENOENT ? -ESRCH : -errno;
@@ -45,9 +60,10 @@ static int read_nspid(pid_t pid, pid_t *pids, int max)
 		}
 		break;
 	}
+	ret = read_error(f);
 	free(line);
 	fclose(f);
-	return n ? n : -ESRCH;
+	return n ? n : ret ? ret : -ESRCH;
 }
 
 /* pid namespaces nest at most 32 deep (MAX_PID_NS_LEVEL) */
@@ -72,13 +88,10 @@ static int append(struct process_list *list, pid_t pid, int level)
 
 static int append_children(struct process_list *list, pid_t pid, int level)
 {
-	char path[64];
+	DIR *dir = proc_opendir(pid, "task");
 	struct dirent *entry;
 	int ret = 0;
-	DIR *dir;
 
-	snprintf(path, sizeof(path), "/proc/%d/task", (int)pid);
-	dir = opendir(path);
 	if (!dir)
 		return errno == ENOENT || errno == ESRCH ? 0 : -errno;
 	while (!ret && (entry = readdir(dir))) {
@@ -101,6 +114,8 @@ static int append_children(struct process_list *list, pid_t pid, int level)
 			if (ret == -ESRCH)
 				ret = 0;
 		}
+		if (!ret)
+			ret = read_error(f);
 		fclose(f);
 	}
 	closedir(dir);
@@ -219,7 +234,7 @@ int process_mappings(pid_t pid, struct mapping_list *list)
 		list->v[list->n++] = m;
 	}
 	if (!ret && ferror(f))
-		ret = -ESRCH;
+		ret = -errno;
 	free(line);
 	fclose(f);
 	if (ret)
@@ -246,6 +261,56 @@ const struct mapping *mapping_at(const struct mapping_list *list, uint64_t addr)
 			high = middle;
 	}
 	return low < list->n && addr >= list->v[low].start ? &list->v[low] : NULL;
+}
+
+/* by one of its threads; whoever asks must not have to wait for a file server */
+static int thread_has(pid_t pid, const char *task, bool (*is)(void *data, uint64_t dev, uint64_t ino), void *data)
+{
+	const struct dirent *entry;
+	char name[NAME_MAX + 16];
+	struct statx stx;
+	int ret = 0;
+	DIR *dir;
+
+	snprintf(name, sizeof(name), "task/%s/fd", task);
+	dir = proc_opendir(pid, name);
+	if (!dir)
+		return errno == ENOENT || errno == ESRCH ? 0 : -errno;
+	while (!ret && (entry = readdir(dir))) {
+		if (entry->d_name[0] == '.')
+			continue;
+		if (!statx(dirfd(dir), entry->d_name, AT_STATX_DONT_SYNC, 0, &stx))
+			ret = is(data, makedev(stx.stx_dev_major, stx.stx_dev_minor), stx.stx_ino);
+		else if (errno == EACCES || errno == EPERM)
+			ret = -errno;
+		/* else closed meanwhile, or on a file system that is in trouble */
+	}
+	closedir(dir);
+	return ret;
+}
+
+int process_has(pid_t pid, bool (*is)(void *data, uint64_t dev, uint64_t ino), void *data)
+{
+	const struct dirent *entry;
+	struct mapping_list maps;
+	DIR *dir = proc_opendir(pid, "task");
+	int ret = 0;
+	size_t i;
+
+	if (!dir)
+		return errno == ENOENT ? -ESRCH : -errno;
+	while (!ret && (entry = readdir(dir)))
+		if (entry->d_name[0] != '.')
+			ret = thread_has(pid, entry->d_name, is, data);
+	closedir(dir);
+	if (!ret)
+		ret = process_mappings(pid, &maps);
+	if (ret)
+		return ret;
+	for (i = 0; !ret && i < maps.n; i++)
+		ret = is(data, maps.v[i].dev, maps.v[i].ino);
+	mapping_list_free(&maps);
+	return ret;
 }
 
 /* whether a comma separated list has the word */

@@ -55,6 +55,12 @@ void mapping_list_free(struct mapping_list *list);
 /* the mapping that holds addr, or NULL */
 const struct mapping *mapping_at(const struct mapping_list *list, uint64_t addr);
 
+/*
+ * Whether one of the files that the process has open, by any of its threads, or mapped is one of those that is() tells by
+ * device and inode: 1, 0, or a negative errno (ESRCH, EACCES). Descriptors on their way through a socket count as nobody's.
+ */
+int process_has(pid_t pid, bool (*is)(void *data, uint64_t dev, uint64_t ino), void *data);
+
 /* Moves the calling process into the memory cgroup of pid. 0 or a negative errno (EBUSY: who is in there is frozen). */
 int process_join_cgroup(pid_t pid);
 

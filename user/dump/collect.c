@@ -7,6 +7,7 @@
 #include <linux/userfaultfd.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/explain.h"
@@ -17,6 +18,7 @@
 #include "dump/record.h"
 #include "image/label.h"
 #include "image/layout.h"
+#include "serve/incomplete.h"
 
 static int no_memory(char *error, size_t error_size)
 {
@@ -74,6 +76,17 @@ static int check_uffd(const struct object *o, const Memfdcr__Object *record, cha
 	return 0;
 }
 
+/* a restore that somebody else waits for, or that nobody can go on with, has left holes */
+static int check_complete(int fd, const Memfdcr__Object *record, char *error, size_t error_size)
+{
+	char label[LABEL_SIZE], text[512];
+	struct stat st;
+	int ret = fstat(fd, &st) ? explain(-errno, text, sizeof(text), "%s", strerror(errno)) :
+				   incomplete_check(st.st_dev, st.st_ino, text, sizeof(text));
+
+	return ret ? explain(ret, error, error_size, "%s: %s", label_object(record, label), text) : 0;
+}
+
 static int refuse(struct collection *c, Memfdcr__Object *record, const char *why)
 {
 	c->n_refused++;
@@ -99,7 +112,9 @@ static int add_source(struct genl *g, struct collection *c, const struct imgdir 
 		return explain(fd, error, error_size, "cannot open %s: %s%s", label_object(record, label), strerror(-fd),
 			       fd == -EACCES || fd == -EPERM ? ": run as root" : "");
 	ref.fd = fd;
-	ret = genl_extents_get(g, &ref, extents);
+	ret = check_complete(fd, record, error, error_size);
+	if (!ret)
+		ret = genl_extents_get(g, &ref, extents);
 	if (ret) {
 		close(fd);
 		return ret;

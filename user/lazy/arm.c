@@ -24,6 +24,7 @@
 #include "lazy/content.h"
 #include "lazy/decide.h"
 #include "lazy/side.h"
+#include "serve/channel.h"
 
 /* an object of the tree, and what is to be in it */
 struct target {
@@ -268,8 +269,10 @@ static int take_target(struct arming *a, struct target *t)
 	if (number < 0)
 		return explain(number, a->error, a->error_size, "%s cannot be taken over: %s%s", t->label, reason(number),
 			       number == -ENOMEM && o->hugetlb ? ": there are not enough huge pages" : "");
-	if (t->by_descriptor)
-		serving_trust(a->serving, number);
+	ret = t->by_descriptor ? serving_trust(a->serving, number) : 0;
+	if (ret)
+		return explain(ret, a->error, a->error_size, "cannot note in " CHANNEL_ROOT " that %s is not complete: %s",
+			       t->label, strerror(-ret));
 	if (!t->eager && !serving_is_ambiguous(a->serving, number) && !watch_target(a, t, number))
 		return 0;
 	if (!t->eager) {

@@ -17,6 +17,7 @@
 
 #include "common/log.h"
 #include "serve/channel.h"
+#include "serve/incomplete.h"
 #include "restore/daemon.h"
 #include "restore/hide.h"
 
@@ -138,7 +139,7 @@ static int pre_dump(void)
 	const char *root = getenv("CRTOOLS_INIT_PID");
 
 	if (root)
-		return channel_finish_all(atoi(root)) ? 1 : 0;
+		return channel_finish_all(atoi(root)) || incomplete_check_tree(atoi(root)) ? 1 : 0;
 	if (access(CHANNEL_ROOT, F_OK))
 		return 0;
 	log_error("CRIU did not say which process it dumps (CRTOOLS_INIT_PID)");

@@ -13,6 +13,7 @@
 #include "common/log.h"
 #include "common/process.h"
 #include "image/layout.h"
+#include "serve/incomplete.h"
 #include "serve/serving.h"
 
 int serving_begin(struct serving *s, pid_t root)
@@ -64,9 +65,24 @@ int serving_add_object(struct serving *s, const char *name, int fd, uint64_t siz
 	return number;
 }
 
-void serving_trust(struct serving *s, int object)
+int serving_trust(struct serving *s, int object)
 {
-	s->objects[object].by_descriptor = true;
+	struct serving_object *o = &s->objects[object];
+
+	o->mark = incomplete_mark(o->dev, o->ino);
+	if (o->mark < 0)
+		return o->mark;
+	o->by_descriptor = true;
+	return 0;
+}
+
+void serving_clear_marks(const struct serving *s)
+{
+	size_t i;
+
+	for (i = 0; i < s->n_objects; i++)
+		if (s->objects[i].by_descriptor)
+			incomplete_clear(s->objects[i].dev, s->objects[i].ino, s->objects[i].mark);
 }
 
 int serving_fill(struct serving *s, int object, const char *why)
@@ -147,6 +163,7 @@ void serving_give_up(struct serving *s)
 	if (s->pager)
 		pager_give_up(s->pager);
 	pager_free(s->pager);
+	serving_clear_marks(s);
 	for (i = 0; i < s->n_spaces; i++)
 		if (s->spaces[i].pagemap_fd >= 0)
 			close(s->spaces[i].pagemap_fd);

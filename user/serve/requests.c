@@ -47,38 +47,28 @@ int serving_take_request(struct serving *s, char *verb, size_t verb_size, pid_t 
 	return fd;
 }
 
-static bool maps_ours(const struct serving *s, const struct mapping_list *maps)
+static bool is_ours(void *data, uint64_t dev, uint64_t ino)
 {
-	size_t i, k;
+	const struct serving *s = data;
+	size_t k;
 
-	for (i = 0; i < maps->n; i++)
-		for (k = 0; k < s->n_objects; k++)
-			if (maps->v[i].ino == s->objects[k].ino && maps->v[i].dev == s->objects[k].dev)
-				return true;
+	for (k = 0; k < s->n_objects; k++)
+		if (ino == s->objects[k].ino && dev == s->objects[k].dev)
+			return true;
 	return false;
 }
 
-/* whether a process at or below root maps an object that is not complete yet: 1, 0, or a negative errno: not known */
-static int concerns(const struct serving *s, pid_t root)
+/* whether a process at or below root has an object that is not complete yet: 1, 0, or a negative errno: not known */
+static int concerns(struct serving *s, pid_t root)
 {
 	struct process_list tree;
 	int ret = process_tree(root, &tree);
 	size_t i;
 
-	if (ret)
-		return ret;
 	for (i = 0; !ret && i < tree.n; i++) {
-		struct mapping_list maps;
-
-		ret = process_mappings(tree.v[i].pid, &maps);
-		if (ret == -ESRCH) {
+		ret = process_has(tree.v[i].pid, is_ours, s);
+		if (ret == -ESRCH)
 			ret = 0;	/* it has just ended */
-			continue;
-		}
-		if (ret)
-			break;
-		ret = maps_ours(s, &maps);
-		mapping_list_free(&maps);
 	}
 	process_list_free(&tree);
 	return ret;

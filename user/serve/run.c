@@ -38,6 +38,9 @@ int serving_run(struct serving *s)
 		log_error("the pager cannot go on: %s: pages are missing, so the processes that need them will be killed; restore again from the image",
 			  strerror(-ret));
 	summary(s, ret);
+	/* before anybody is told that there is nothing to wait for */
+	if (!ret)
+		serving_clear_marks(s);
 	if (!listens)
 		serving_answer_all(s, ret ? CHANNEL_FAILED : CHANNEL_DONE);
 	/*

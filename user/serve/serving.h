@@ -23,6 +23,7 @@ struct serving_object {
 	uint64_t dev, ino;
 	const Memfdcr__Object *record;	/* with the checksums of its bytes; NULL: the images have none */
 	bool by_descriptor;	/* somebody could read it by one, and is trusted not to before all is in */
+	int mark;		/* by_descriptor: it is not complete; see serve/incomplete.h */
 };
 
 /* an object as status tells of it */
@@ -86,8 +87,11 @@ int serving_begin(struct serving *s, pid_t root);
 int serving_add_object(struct serving *s, const char *name, int fd, uint64_t size, const struct pager_extent *extents,
 		       size_t n_extents, const Memfdcr__Object *record);
 
-/* somebody could read it past its mappings and is trusted not to: if some of it is damaged for good, nobody may go on */
-void serving_trust(struct serving *s, int object);
+/*
+ * Somebody could read it past its mappings and is trusted not to: it is marked (serve/incomplete.h) until it is complete,
+ * and if some of it is damaged for good, nobody may go on. 0, or a negative errno: it cannot be marked.
+ */
+int serving_trust(struct serving *s, int object);
 
 /* pager_fill() of one that is not lazy after all, and why: a clause for status */
 int serving_fill(struct serving *s, int object, const char *why);
@@ -106,6 +110,9 @@ int serving_add_space(struct serving *s, pid_t pid, const char *who);
  * has run since serving_begin() who will use that memory.
  */
 void serving_give_up(struct serving *s);
+
+/* for those that serving_trust() was told of: all is there */
+void serving_clear_marks(const struct serving *s);
 
 /* serve/follow.c: whose memory is served, and what these processes do */
 
