@@ -267,8 +267,6 @@ static int dump(struct dump *d)
 		ret = imgdir_open(o->parent, &d->parent, d->error, sizeof(d->error));
 		if (!ret)
 			ret = parent_check(&d->parent, d->error, sizeof(d->error));
-		if (!ret)
-			ret = parent_check_part(&d->parent, o->directory, d->error, sizeof(d->error));
 		if (ret)
 			return report_error(o->json, EXIT_FAILED, "%s", d->error);
 	}

@@ -9,6 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "huge_pool.h"
@@ -257,6 +260,61 @@ static void test_instantiated(void)
 	rig_end(&rig);
 }
 
+/* puts pages there, punches them, and of small ones cuts the object off, until it is killed */
+static void disturb(const struct test_object *o, bool huge)
+{
+	const uint64_t length = o->pages * PAGE;
+	unsigned char *map = mmap(NULL, length, PROT_READ | PROT_WRITE, MAP_SHARED, o->fd, 0);
+	struct iovec from = { .iov_base = map, .iov_len = 1 }, to = from;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	for (;;) {
+		uint64_t at = rig_random() % length;
+
+		/* what is cut off is an error for this, and no signal */
+		from.iov_base = &at;
+		to.iov_base = map + at;
+		process_vm_writev(getpid(), &from, 1, &to, 1, 0);
+		at = rig_random() % length / HUGE * HUGE;
+		fallocate(o->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)at, HUGE);
+		if (!huge && (ftruncate(o->fd, (off_t)(rig_random() % length)) || ftruncate(o->fd, (off_t)o->size)))
+			_exit(1);
+	}
+}
+
+/* somebody whom nobody can stop uses the object while the pager gets it */
+static void test_disturbed(bool huge)
+{
+	const int rounds = 40;
+	int refused = 0;
+
+	for (int i = 0; i < rounds; i++) {
+		struct test_object *o;
+		struct rig rig;
+		pid_t pid;
+		int rc;
+
+		rig_new(&rig, false);
+		rig.quiet = true;
+		o = huge ? rig_huge_object(&rig, 8, DENSE) : rig_object(&rig, 4 * HUGE + 100, DENSE);
+		pid = fork();
+		if (!pid)
+			disturb(o, huge);
+		/* who waits for himself does so for ever */
+		alarm(60);
+		rc = rig_add_object(&rig, o);
+		if (!rc)
+			rc = pager_fill(rig.pager, 0);
+		alarm(0);
+		refused += rc != 0;
+		kill(pid, SIGKILL);
+		waitpid(pid, NULL, 0);
+		rig_end(&rig);
+	}
+	TAP_OK(refused < rounds, "an object of %s meanwhile by somebody else: done or refused (%d of %d)",
+	       huge ? "huge pages, punched" : "small pages, punched and cut off", refused, rounds);
+}
+
 static sigjmp_buf on_sigbus;
 
 static void got_sigbus(int signal)
@@ -373,6 +431,7 @@ static void test_huge_pages(void)
 	scenario("huge pages punched in parts", huge_punched, 1, 10, RANDOM);
 	test_sparse();
 	test_instantiated();
+	test_disturbed(true);
 	test_found();
 	test_empty_pool();
 }
@@ -498,6 +557,7 @@ int main(int argc, char **argv)
 	rig_seed(argc, argv);
 	scenario("shared memory mapped several times in one process", several, 1, 0, RANDOM);
 	test_private();
+	test_disturbed(false);
 	if (huge_pool_borrow(&pool, POOL))
 		test_huge_pages();
 	else

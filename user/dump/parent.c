@@ -65,25 +65,6 @@ static bool is_still(const char *path, int fd)
 	return still;
 }
 
-int parent_check_part(const struct imgdir *parent, const char *directory, char *error, size_t error_size)
-{
-	char *path = path_absolute(directory), *part = NULL;
-	int ret = 0;
-	size_t i;
-
-	if (!path || asprintf(&part, "%s.part", path) < 0) {
-		free(path);
-		return explain(-ENOMEM, error, error_size, "%s: %s", directory, strerror(errno));
-	}
-	for (i = 0; !ret && i < parent->image->n_ancestors + 1; i++)
-		if (is_still(part, parent->files[i].fd))
-			ret = explain(-EBUSY, error, error_size, "%s builds on %s, which would be removed: rename it",
-				      parent->path, part);
-	free(part);
-	free(path);
-	return ret;
-}
-
 /* file number of a chunk, as copy_run() makes them -> number in the new image; 0: not used */
 static size_t number_files(const Memfdcr__Image *image, uint32_t *numbers)
 {

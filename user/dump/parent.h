@@ -18,12 +18,6 @@ const Memfdcr__Object *parent_object(const struct imgdir *parent, const Memfdcr_
 int parent_check(const struct imgdir *parent, char *error, size_t error_size);
 
 /*
- * What a dump that did not end has left is removed: it must not be what the parent is made of. 0; or -EBUSY and a
- * sentence in error: directory, with ".part" behind it, is that of the parent or of an image that it builds on.
- */
-int parent_check_part(const struct imgdir *parent, const char *directory, char *error, size_t error_size);
-
-/*
  * The content of image is complete, with file numbers as copy_run() has made them: names the images that it really
  * builds on, by their paths relative to its directory. parent_check() was content. 0, or a negative errno and a sentence
  * in error.

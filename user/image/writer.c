@@ -18,6 +18,7 @@
 #include "image/layout.h"
 #include "image/meta.h"
 #include "image/path.h"
+#include "image/reader.h"
 
 struct writer {
 	char *path;		/* where it is to be */
@@ -119,6 +120,45 @@ static void remove_files(const struct writer *w)
 	unlinkat(w->dir, LAYOUT_META, 0);
 }
 
+/* its dump was cut off, by a power failure say, before it could give it its name */
+static bool is_whole(const char *path)
+{
+	struct imgdir image;
+	char why[1024];
+
+	if (imgdir_open(path, &image, why, sizeof(why)))
+		return false;
+	imgdir_close(&image);
+	return true;
+}
+
+/* what is in the directory part is not for us to remove */
+static void keep_part(struct writer *w)
+{
+	if (w->dir >= 0)
+		close(w->dir);
+	w->dir = -1;
+}
+
+/* What a dump that did not end has left goes. 0, or a negative errno and a sentence in error: then it is kept. */
+static int empty_part(struct writer *w, char *error, size_t error_size)
+{
+	int ret;
+
+	if (is_whole(w->part)) {
+		keep_part(w);
+		return explain(-EEXIST, error, error_size,
+			       "%s is a whole image, of a dump that was cut off before it gave it its name: rename or remove it",
+			       w->part);
+	}
+	remove_files(w);
+	ret = is_empty(w->dir);
+	if (ret > 0)
+		return 0;
+	keep_part(w);
+	return explain(ret < 0 ? ret : -ENOTEMPTY, error, error_size, "%s has files that no dump has made: remove it", w->part);
+}
+
 static int make_part(struct writer *w, char *error, size_t error_size)
 {
 	int ret = lock_part(w);
@@ -126,22 +166,14 @@ static int make_part(struct writer *w, char *error, size_t error_size)
 	if (ret == -EWOULDBLOCK)
 		return explain(-EBUSY, error, error_size, "another dump is writing %s", w->part);
 	if (ret == -EPERM && w->dir >= 0) {
-		/* nor is it for us to remove */
-		close(w->dir);
-		w->dir = -1;
+		keep_part(w);
 		return explain(ret, error, error_size, "%s belongs to somebody else", w->part);
 	}
 	if (ret)
 		return explain(ret, error, error_size, "cannot make %s: %s", w->part, strerror(-ret));
-	remove_files(w);
-	ret = is_empty(w->dir);
-	if (ret <= 0) {
-		/* not for us to remove */
-		close(w->dir);
-		w->dir = -1;
-		return explain(ret < 0 ? ret : -ENOTEMPTY, error, error_size,
-			    "%s has files that no dump has made: remove it", w->part);
-	}
+	ret = empty_part(w, error, error_size);
+	if (ret)
+		return ret;
 	w->data = openat(w->dir, LAYOUT_DATA, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (w->data < 0)
 		return explain(-errno, error, error_size, "cannot make %s/" LAYOUT_DATA ": %s", w->part, strerror(errno));

@@ -7,60 +7,52 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <syslog.h>
 #include <unistd.h>
 
 #include "pager/object-internal.h"
 
-static int write_all(int fd, const void *buffer, size_t length, uint64_t offset)
+/*
+ * By a mapping that nobody watches, so that what somebody who is none of ours punches meanwhile comes back as what is
+ * written; and not by memcpy(), so that what he cuts off is an error and not a signal. The last page is written as a
+ * whole: write() would end at the object's size, and mappings see the rest of the page as well.
+ */
+static int write_pages(struct object *o, uint64_t first, uint64_t count, const unsigned char *bytes)
 {
-	while (length) {
-		ssize_t n = pwrite(fd, buffer, length, (off_t)offset);
+	size_t length = count << o->shift;
+	struct iovec from = { .iov_base = (void *)bytes, .iov_len = length }, to = { .iov_len = length };
+	ssize_t n;
+	int rc = 0;
 
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return n ? -errno : -EIO;
-		buffer = (const char *)buffer + n;
-		length -= (size_t)n;
-		offset += (uint64_t)n;
-	}
-	return 0;
-}
-
-/* the last page as a whole: write() ends at the object's size, mappings see the rest of the page as well */
-static int write_tail(struct object *o, uint64_t page, const void *buffer)
-{
-	void *map = mmap(NULL, PAGER_PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, o->fd,
-			 (off_t)(page << o->shift));
-
-	if (map == MAP_FAILED)
+	to.iov_base = mmap(NULL, length, PROT_READ | PROT_WRITE, MAP_SHARED, o->fd, (off_t)(first << o->shift));
+	if (to.iov_base == MAP_FAILED)
 		return -errno;
-	memcpy(map, buffer, PAGER_PAGE);
-	munmap(map, PAGER_PAGE);
-	return 0;
+	n = process_vm_writev(getpid(), &from, 1, &to, 1, 0);
+	if (n != (ssize_t)length)
+		rc = n < 0 && errno != EFAULT ? -errno : -ENOMEM;
+	munmap(to.iov_base, length);
+	return rc;
 }
 
 /* bytes over pages [first, first + count) */
-static int overwrite_pages(struct pager *p, struct object *o, uint64_t first, uint64_t count, uint64_t size,
-			   const unsigned char *bytes)
+static int overwrite_pages(struct pager *p, struct object *o, uint64_t first, uint64_t count, const unsigned char *bytes)
 {
-	uint64_t offset = first << o->shift, length = count << o->shift;
-	int rc = 0;
+	int rc = write_pages(o, first, count, bytes);
 
-	if (offset + length > size) {
-		length -= PAGER_PAGE;
-		rc = write_tail(o, first + count - 1, bytes + length);
+	/* some of them are no more */
+	if (rc == -ENOMEM && object_drop_truncated(p, o, first + count - 1)) {
+		while (count && !object_needs(o, first + count - 1))
+			count--;
+		rc = count ? write_pages(o, first, count, bytes) : 0;
 	}
-	if (!rc)
-		rc = write_all(o->fd, bytes, length, offset);
 	for (uint64_t k = 0; !rc && k < count; k++)
 		object_clear_needed(p, o, first + k);
 	return rc;
 }
 
 /* the image's bytes over what somebody already put into pages [first, end) */
-static int overwrite(struct pager *p, struct object *o, uint64_t first, uint64_t end, uint64_t size)
+static int overwrite(struct pager *p, struct object *o, uint64_t first, uint64_t end)
 {
 	uint64_t page;
 
@@ -80,7 +72,7 @@ static int overwrite(struct pager *p, struct object *o, uint64_t first, uint64_t
 
 			while (page + n < run_end && object_needs(o, page + n))
 				n++;
-			rc = overwrite_pages(p, o, page, n, size, bytes + ((page - run.first) << o->shift));
+			rc = overwrite_pages(p, o, page, n, bytes + ((page - run.first) << o->shift));
 			page = object_next_needed(o, page + n);
 		}
 		if (rc)
@@ -114,7 +106,7 @@ static int overwrite_data(struct pager *p, struct object *o)
 		/* a huge page may reach beyond the end of the object */
 		if (hole >= st.st_size)
 			slack = (huge - (uint64_t)st.st_size % huge) / 512;
-		rc = overwrite(p, o, first, end, (uint64_t)st.st_size);
+		rc = overwrite(p, o, first, end);
 		if (rc)
 			return rc;
 	}
@@ -124,7 +116,7 @@ static int overwrite_data(struct pager *p, struct object *o)
 	/* which pages they are cannot be asked, so all are written; rare enough not to be clever about it */
 	if ((uint64_t)st.st_blocks > blocks + slack) {
 		pager_log(p, LOG_NOTICE, "%s: has preallocated pages and is restored at once", o->name);
-		return overwrite(p, o, 0, o->needed_pages, (uint64_t)st.st_size);
+		return overwrite(p, o, 0, o->needed_pages);
 	}
 	return 0;
 }
@@ -142,7 +134,7 @@ static int overwrite_huge(struct pager *p, struct object *o)
 		if (rc > 0) {
 			rc = object_read(p, o, run, &bytes);
 			if (!rc)
-				rc = object_overwrite_page(p, o, page, bytes);
+				rc = overwrite_pages(p, o, page, 1, bytes);
 			object_forget_ptes(o, page, 1);
 		}
 		if (rc)
@@ -153,19 +145,7 @@ static int overwrite_huge(struct pager *p, struct object *o)
 
 int object_overwrite_page(struct pager *p, struct object *o, uint64_t page, const unsigned char *bytes)
 {
-	struct stat st;
-	int rc;
-
-	if (!object_is_huge(o))
-		return fstat(o->fd, &st) ? -errno : overwrite_pages(p, o, page, 1, (uint64_t)st.st_size, bytes);
-	rc = object_is_present(p, o, page);
-	if (rc > 0) {
-		/* asking has mapped it */
-		memcpy(own_page(o, page), bytes, page_bytes(o));
-		object_clear_needed(p, o, page);
-	}
-	object_forget_ptes(o, page, 1);
-	return rc < 0 ? rc : 0;
+	return overwrite_pages(p, o, page, 1, bytes);
 }
 
 /* writes the image's bytes over what the object has of pages that are needed, which then are so no more */
