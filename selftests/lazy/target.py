@@ -13,7 +13,8 @@ Options: other-addresses (of the two memfds called "twin"), grow (of "plain" to 
 "sealed" that both seeds fill with the same), seal-other (with something else), seals (memfds with every other seal, and
 with those that forbid writing, filled as "sealed" is), prefault (what is there has zeros, not holes),
 lock (the memfd "locked" is), descriptors (keeps that of "kept"), huge (two memfds of huge pages, one of them with 64 of
-which one is touched), large (one of 128 MiB).
+which one is touched), large (one of 128 MiB), seal-large (one that both seeds fill with the same),
+third (the parent has another child, that has what it has and does nothing).
 """
 import ctypes
 import errno
@@ -23,6 +24,7 @@ import json
 import mmap
 import os
 import random
+import signal
 import sys
 
 seed, options = int(sys.argv[1]), sys.argv[2:]
@@ -144,6 +146,11 @@ def make_parent():
         fd = memfd("sealed", 200000)
         os.pwrite(fd, pattern("sealed", 100000, 1 if "seal" in options else 2), 50000)
         fcntl.fcntl(fd, F_ADD_SEALS, SEAL_WRITE)
+    if "seal-large" in options:
+        fd = memfd("sealed large", 128 << 20)
+        for i in range(128):
+            os.pwrite(fd, pattern(f"sealed large {i}", 1 << 20, 1), i << 20)
+        fcntl.fcntl(fd, F_ADD_SEALS, SEAL_WRITE)
     if "seals" in options:
         make_all_seals()
     if "large" in options:
@@ -225,20 +232,29 @@ def main():
         with os.fdopen(to_child[0]) as words:
             serve(words, from_child[1], uffd)
         return
+    pids = [os.getpid(), child]
+    if "third" in options:
+        pids.append(os.fork())
+        if not pids[-1]:
+            libc.prctl(1, 9)
+            signal.pause()
     uffd = keep_uffd()
     os.close(to_child[0])
     os.close(from_child[1])
     answers = os.fdopen(from_child[0])
     answers.readline()
-    print(json.dumps([os.getpid(), child]), flush=True)
+    print(json.dumps(pids), flush=True)
     for line in sys.stdin:
         mine = os.pipe()
         serve([line], mine[1], uffd)
         os.close(mine[1])
         with os.fdopen(mine[0]) as f:
             result = {f"parent: {k}": v for k, v in json.loads(f.readline()).items()}
-        os.write(to_child[1], line.encode())
-        answer = answers.readline()
+        try:
+            os.write(to_child[1], line.encode())
+            answer = answers.readline()
+        except BrokenPipeError:
+            answer = ""
         if answer:
             result.update({f"child: {k}": v for k, v in json.loads(answer).items()})
         else:
