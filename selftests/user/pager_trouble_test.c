@@ -618,6 +618,56 @@ static void test_stop(void)
 	rig_end(&rig);
 }
 
+/* --- the end --- */
+
+/* mappings of ours in which missing pages are a userfaultfd's */
+static int watched(void)
+{
+	FILE *f = fopen("/proc/self/smaps", "re");
+	char line[512];
+	int n = 0;
+
+	while (f && fgets(line, sizeof(line), f))
+		n += !strncmp(line, "VmFlags:", 8) && strstr(line, " um");
+	if (f)
+		fclose(f);
+	return n;
+}
+
+/* a duplicate keeps the file, so that close() ends nothing */
+static int is_let_go(struct rig *rig, void *arg)
+{
+	struct test_object *o = &rig->objects[0];
+	unsigned char *map = child_map(rig, o, 0, 200), *again = child_map(rig, o, 50, 100);
+	int uffd = child_arm_keep(rig), i;
+
+	(void)arg;
+	if (watched() != 2)
+		return 1;
+	again = mremap(again, 100 * PAGE, 100 * PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, map + 300 * PAGE);
+	if (again == MAP_FAILED || munmap(map + 60 * PAGE, 10 * PAGE) || !check_pages(o, again, 50, 100) ||
+	    !check_pages(o, map, 0, 60) || !check_pages(o, map + 70 * PAGE, 70, 130))
+		return 2;
+	for (i = 0; watched() && i < 1000; i++)
+		usleep(10000);
+	close(uffd);
+	return i < 1000 ? 0 : 3;
+}
+
+static void test_end(void)
+{
+	struct rig rig;
+	int rc;
+
+	rig_new(&rig, false);
+	rig_object(&rig, 200 * PAGE, DENSE);
+	rig_spawn(&rig, is_let_go, NULL);
+	rig_arm(&rig);
+	rc = rig_run(&rig);
+	TAP_OK(!rc && rig_children_ok(&rig), "in the end nothing is registered, before the last descriptor closes");
+	rig_end(&rig);
+}
+
 int main(int argc, char **argv)
 {
 	rig_seed(argc, argv);
@@ -637,5 +687,6 @@ int main(int argc, char **argv)
 	test_wrong_table();
 	test_signals();
 	test_stop();
+	test_end();
 	return tap_done();
 }

@@ -233,6 +233,7 @@ struct space *space_new(struct pager *p, const struct pager_process *process, in
 void space_name(struct space *s, const struct pager_process *process);
 struct space *space_get(const struct pager *p, unsigned int number);
 void space_close(struct pager *p, struct space *s);
+void space_unregister(struct space *s);	/* only if no page is missing: the module kills nobody for it any more */
 void space_free(struct space *s);
 const struct pager_range *space_find(const struct space *s, uint64_t address);
 size_t space_find_next(const struct space *s, uint64_t address);

@@ -344,7 +344,8 @@ static int release_spaces(struct pager *p)
 				pager_log(p, LOG_WARNING, "%s: owner's completion: %s", s->name,
 					  strerror(rc < 0 ? -rc : rc));
 		}
-		/* ends the registrations and wakes whoever waits */
+		/* this wakes whoever waits for a page, and that whoever waits until his event is read */
+		space_unregister(s);
 		space_close(p, s);
 	}
 	p->n_faults = 0;

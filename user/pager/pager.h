@@ -122,7 +122,8 @@ struct pager_ops {
 	 */
 	int (*alive)(void *data, unsigned int space);
 	/*
-	 * Everything is in: called for each living space just before its userfaultfd is closed. May be NULL.
+	 * Everything is in: called for each living space just before its ranges are unregistered and its userfaultfd is
+	 * closed. It may unregister what it knows and the pager does not. May be NULL.
 	 * Closing takes the mmap_lock of the watched process: a gate must have let everybody go by then.
 	 * An error is logged and pager_run() goes on.
 	 */

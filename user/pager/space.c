@@ -280,6 +280,25 @@ void space_close(struct pager *p, struct space *s)
 	fault_forget_space(p, s);
 }
 
+/*
+ * While close() takes away what is registered, a thread that finds a page missing tries again and again, without ever giving
+ * its processor to anybody: Linux 6.12, not 6.1 nor 7.3. One for each processor, and the machine stands still if who
+ * closes is not among those who run. Unregistering does not have that, and then there is nothing left for close(). A
+ * range that was unmapped or replaced meanwhile may be refused: nobody waits there, or close() has to do.
+ */
+void space_unregister(struct space *s)
+{
+	size_t i;
+
+	for (i = 0; i < s->n_ranges; i++) {
+		struct uffdio_range range = {
+			.start = s->ranges[i].start, .len = s->ranges[i].end - s->ranges[i].start,
+		};
+
+		ioctl(s->uffd, UFFDIO_UNREGISTER, &range);
+	}
+}
+
 void space_free(struct space *s)
 {
 	if (s->uffd >= 0)

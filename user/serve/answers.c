@@ -6,6 +6,7 @@
 #include <linux/userfaultfd.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -59,23 +60,19 @@ static int look_up(const struct serving *s, pid_t pid, uint64_t addr, struct pag
 {
 	struct mapping_list maps;
 	const struct mapping *vma;
-	int ret = -ENOENT;
-	size_t i;
+	int object = -1;
 
 	if (process_mappings(pid, &maps))
 		return -ENOENT;
 	vma = mapping_at(&maps, addr);
-	for (i = 0; vma && i < s->n_objects; i++) {
-		if (s->objects[i].dev != vma->dev || s->objects[i].ino != vma->ino)
-			continue;
+	if (vma)
+		object = serving_find_object(s, vma->dev, vma->ino);
+	if (object >= 0)
 		*range = (struct pager_range){
-			.start = vma->start, .end = vma->end, .offset = vma->offset, .object = i,
+			.start = vma->start, .end = vma->end, .offset = vma->offset, .object = (unsigned int)object,
 		};
-		ret = 0;
-		break;
-	}
 	mapping_list_free(&maps);
-	return ret;
+	return object < 0 ? -ENOENT : 0;
 }
 
 /* by the thread tid of process pid, as its own pid namespace counts: the first thread of a process may have ended */
@@ -174,6 +171,26 @@ static bool unwanted(void *data)
 	return s->unwanted && s->unwanted(s->owner);
 }
 
+/* the pager does it, too, as far as it knows the mappings: one that mremap() has made larger is more than it was told of */
+static void unregister(const struct serving *s, unsigned int space, int uffd)
+{
+	struct pager_process process;
+	struct mapping_list maps;
+	unsigned long long start;
+	size_t i;
+
+	if (pager_space_process(s->pager, space, &process) && !process_start_time(process.pid, &start) &&
+	    start == process.start_time && !process_mappings(process.pid, &maps)) {
+		for (i = 0; i < maps.n; i++) {
+			struct uffdio_range range = { .start = maps.v[i].start, .len = maps.v[i].end - maps.v[i].start };
+
+			if (serving_find_object(s, maps.v[i].dev, maps.v[i].ino) >= 0)
+				ioctl(uffd, UFFDIO_UNREGISTER, &range);
+		}
+		mapping_list_free(&maps);
+	}
+}
+
 static int complete(void *data, unsigned int space, int uffd)
 {
 	struct serving *s = data;
@@ -181,6 +198,8 @@ static int complete(void *data, unsigned int space, int uffd)
 
 	if (ret)
 		log_error("%s: %s", pager_space_name(s->pager, space), genl_error());
+	else
+		unregister(s, space, uffd);
 	return ret;
 }
 

@@ -91,6 +91,16 @@ int serving_fill(struct serving *s, int object, const char *why)
 	return pager_fill(s->pager, (unsigned int)object);
 }
 
+int serving_find_object(const struct serving *s, uint64_t dev, uint64_t ino)
+{
+	size_t i;
+
+	for (i = 0; i < s->n_objects; i++)
+		if (s->objects[i].ino == ino && s->objects[i].dev == dev)
+			return (int)i;
+	return -1;
+}
+
 bool serving_is_ambiguous(const struct serving *s, int object)
 {
 	size_t i;

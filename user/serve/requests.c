@@ -49,13 +49,7 @@ int serving_take_request(struct serving *s, char *verb, size_t verb_size, pid_t 
 
 static bool is_ours(void *data, uint64_t dev, uint64_t ino)
 {
-	const struct serving *s = data;
-	size_t k;
-
-	for (k = 0; k < s->n_objects; k++)
-		if (ino == s->objects[k].ino && dev == s->objects[k].dev)
-			return true;
-	return false;
+	return serving_find_object(data, dev, ino) >= 0;
 }
 
 /* whether a process at or below root has an object that is not complete yet: 1, 0, or a negative errno: not known */

@@ -96,6 +96,9 @@ int serving_trust(struct serving *s, int object);
 /* pager_fill() of one that is not lazy after all, and why: a clause for status */
 int serving_fill(struct serving *s, int object, const char *why);
 
+/* the object's number by device and inode; -1: it is none that the pager has */
+int serving_find_object(const struct serving *s, uint64_t dev, uint64_t ino);
+
 /* the module names an object by the low half of its inode number: does another one have the same? */
 bool serving_is_ambiguous(const struct serving *s, int object);
 
