@@ -405,11 +405,53 @@ static __poll_t guard_poll(struct file *file, poll_table *wait)
 	return vfs_poll(g->real, wait);
 }
 
+/* 0 if no mapping in the range is registered with another userfaultfd; -EINVAL, -EINTR, -ESRCH: the memory is gone */
+static int range_is_ours(struct guard *g, u64 start, u64 end)
+{
+	struct vm_area_struct *vma;
+	int err = 0;
+
+	if (!mmget_not_zero(g->mm))
+		return -ESRCH;
+	if (mmap_read_lock_killable(g->mm)) {
+		err = -EINTR;
+	} else {
+		VMA_ITERATOR(vmi, g->mm, start);
+
+		for_each_vma_range(vmi, vma, end) {
+			const struct userfaultfd_ctx *ctx = vma->vm_userfaultfd_ctx.ctx;
+
+			if (ctx && ctx != guard_ctx(g))
+				err = -EINVAL;
+		}
+		mmap_read_unlock(g->mm);
+	}
+	mmput_async(g->mm);
+	return err;
+}
+
+/*
+ * Kernels before the one that refuses it by itself (7.3 does, 6.12 does not) end whatever is registered in the range, also
+ * with another userfaultfd of the same memory: its owner would never hear of what is missing there.
+ */
+static int check_unregister(struct guard *g, const struct uffdio_range __user *arg)
+{
+	struct uffdio_range range;
+
+	if (copy_from_user(&range, arg, sizeof(range)))
+		return -EFAULT;
+	/* what else is wrong with it the kernel says */
+	if (range.start + range.len < range.start)
+		return 0;
+	return range_is_ours(g, range.start, range.start + range.len);
+}
+
 static long guard_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 {
 	struct guard *g = file->private_data;
+	int err = cmd == UFFDIO_UNREGISTER ? check_unregister(g, (void __user *)arg) : 0;
 
-	return g->real->f_op->unlocked_ioctl(g->real, cmd, arg);
+	return err ?: g->real->f_op->unlocked_ioctl(g->real, cmd, arg);
 }
 
 #ifdef CONFIG_PROC_FS

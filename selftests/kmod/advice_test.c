@@ -163,7 +163,8 @@ static int overlapping(void *arg)
 
 	wait_start();
 	pthread_create(&thread, NULL, remove_early, NULL);
-	process_sleeps_in(getpid(), 1, SYS_madvise, LONG);
+	if (!process_sleeps_in(getpid(), 1, SYS_madvise, LONG))
+		return 1;
 	madvise(region + 2 * PAGE, 4 * PAGE, MADV_DONTNEED);
 	pthread_join(thread, NULL);
 	return 0;
@@ -190,7 +191,8 @@ static int same_range(void *arg)
 
 	wait_start();
 	pthread_create(&thread, NULL, remove_early, NULL);
-	process_sleeps_in(getpid(), 1, SYS_madvise, LONG);
+	if (!process_sleeps_in(getpid(), 1, SYS_madvise, LONG))
+		return 1;
 	madvise(region, 4 * PAGE, MADV_DONTNEED);
 	pthread_join(thread, NULL);
 	wait_for(&board->step, 2, LONG);

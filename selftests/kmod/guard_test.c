@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -293,6 +294,51 @@ TEST_F(guard, nothing_registered)
 	ASSERT_EQ(0, uffd_unregister(self->uffd, region, PAGES * PAGE));
 	close(self->uffd);
 	EXPECT_ALIVE(self->pid);
+}
+
+static void *touch_upper_half(void *arg)
+{
+	look(PAGES / 2 + 3);
+	return NULL;
+}
+
+/* has a userfaultfd of its own on the upper half of the region, and still gets what it is there for at step 3 */
+static int has_its_own(void *arg)
+{
+	unsigned char *half = region + PAGES / 2 * PAGE;
+	int uffd = syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK);
+	struct uffd_msg msg = { 0 };
+	pthread_t thread;
+
+	if (uffd < 0 || uffd_api(uffd, 0) || uffd_register(uffd, half, PAGES / 2 * PAGE))
+		return 1;
+	board->step = 2;
+	if (!wait_for(&board->step, 3, LONG))
+		return 2;
+	pthread_create(&thread, NULL, touch_upper_half, NULL);
+	if (uffd_read(uffd, &msg, LONG) || msg.event != UFFD_EVENT_PAGEFAULT || uffd_fill(uffd, half, PAGES / 2 * PAGE))
+		return 3;
+	pthread_join(thread, NULL);
+	return 0;
+}
+
+/* older kernels would end the other one's */
+TEST_F(guard, unregister_of_others)
+{
+	unsigned char *half = region + PAGES / 2 * PAGE;
+
+	self->pid = process_start(has_its_own, NULL);
+	ASSERT_TRUE(wait_for(&board->step, 2, LONG));
+	self->uffd = open_guarded(self->pid, O_CLOEXEC | O_NONBLOCK);
+	ASSERT_LE(0, self->uffd);
+	ASSERT_EQ(0, uffd_register(self->uffd, region, PAGES / 2 * PAGE));
+	EXPECT_EQ(-EINVAL, uffd_unregister(self->uffd, region, PAGES * PAGE));
+	EXPECT_EQ(-EINVAL, uffd_unregister(self->uffd, half, PAGES / 2 * PAGE));
+	EXPECT_EQ(0, uffd_unregister(self->uffd, region, PAGES / 2 * PAGE));
+	EXPECT_EQ(-EFAULT, ioctl(self->uffd, UFFDIO_UNREGISTER, NULL) ? -errno : 0);
+	board->step = 3;
+	EXPECT_EQ(0, process_end(self->pid, LONG));
+	self->pid = 0;
 }
 
 TEST_F(guard, exec_of_target)

@@ -216,6 +216,8 @@ static int threads_in(pid_t pid, long syscall)
 		long nr = -1;
 		FILE *file;
 
+		if (entry->d_name[0] == '.')
+			continue;
 		snprintf(path, sizeof(path), "/proc/%d/task/%s/syscall", pid, entry->d_name);
 		file = fopen(path, "r");
 		if (!file)

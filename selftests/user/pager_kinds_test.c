@@ -298,6 +298,8 @@ static void test_disturbed(bool huge)
 		rig.quiet = true;
 		o = huge ? rig_huge_object(&rig, 8, DENSE) : rig_object(&rig, 4 * HUGE + 100, DENSE);
 		pid = fork();
+		if (pid < 0)
+			abort();
 		if (!pid)
 			disturb(o, huge);
 		/* who waits for himself does so for ever */

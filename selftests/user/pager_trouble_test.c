@@ -640,11 +640,12 @@ static int is_let_go(struct rig *rig, void *arg)
 	struct test_object *o = &rig->objects[0];
 	unsigned char *map = child_map(rig, o, 0, 200), *again = child_map(rig, o, 50, 100);
 	int uffd = child_arm_keep(rig), i;
+	void *to = mmap(NULL, 100 * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	(void)arg;
-	if (watched() != 2)
+	if (to == MAP_FAILED || watched() != 2)
 		return 1;
-	again = mremap(again, 100 * PAGE, 100 * PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, map + 300 * PAGE);
+	again = mremap(again, 100 * PAGE, 100 * PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, to);
 	if (again == MAP_FAILED || munmap(map + 60 * PAGE, 10 * PAGE) || !check_pages(o, again, 50, 100) ||
 	    !check_pages(o, map, 0, 60) || !check_pages(o, map + 70 * PAGE, 70, 130))
 		return 2;

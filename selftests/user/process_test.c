@@ -60,6 +60,8 @@ static int has(int fd, bool by_mapping, bool by_path)
 	if (fstat(fd, &st))
 		abort();
 	pid = fork();
+	if (pid < 0)
+		abort();
 	if (!pid) {
 		if (by_path) {
 			char path[32];

@@ -7,10 +7,12 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
+#include <linux/kcmp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
@@ -263,8 +265,8 @@ const struct mapping *mapping_at(const struct mapping_list *list, uint64_t addr)
 	return low < list->n && addr >= list->v[low].start ? &list->v[low] : NULL;
 }
 
-/* by one of its threads; whoever asks must not have to wait for a file server */
-static int thread_has(pid_t pid, const char *task, bool (*is)(void *data, uint64_t dev, uint64_t ino), void *data)
+/* a thread; whoever asks must not have to wait for a file server */
+static int has_open(pid_t pid, pid_t tid, bool (*is)(void *data, uint64_t dev, uint64_t ino), void *data)
 {
 	const struct dirent *entry;
 	char name[NAME_MAX + 16];
@@ -272,7 +274,7 @@ static int thread_has(pid_t pid, const char *task, bool (*is)(void *data, uint64
 	int ret = 0;
 	DIR *dir;
 
-	snprintf(name, sizeof(name), "task/%s/fd", task);
+	snprintf(name, sizeof(name), "task/%d/fd", (int)tid);
 	dir = proc_opendir(pid, name);
 	if (!dir)
 		return errno == ENOENT || errno == ESRCH ? 0 : -errno;
@@ -289,27 +291,38 @@ static int thread_has(pid_t pid, const char *task, bool (*is)(void *data, uint64
 	return ret;
 }
 
-int process_has(pid_t pid, bool (*is)(void *data, uint64_t dev, uint64_t ino), void *data)
+static int has_mapped(pid_t tid, bool (*is)(void *data, uint64_t dev, uint64_t ino), void *data)
 {
-	const struct dirent *entry;
 	struct mapping_list maps;
-	DIR *dir = proc_opendir(pid, "task");
-	int ret = 0;
+	int ret = process_mappings(tid, &maps);
 	size_t i;
 
-	if (!dir)
-		return errno == ENOENT ? -ESRCH : -errno;
-	while (!ret && (entry = readdir(dir)))
-		if (entry->d_name[0] != '.')
-			ret = thread_has(pid, entry->d_name, is, data);
-	closedir(dir);
-	if (!ret)
-		ret = process_mappings(pid, &maps);
 	if (ret)
-		return ret;
+		return ret == -ESRCH ? 0 : ret;
 	for (i = 0; !ret && i < maps.n; i++)
 		ret = is(data, maps.v[i].dev, maps.v[i].ino);
 	mapping_list_free(&maps);
+	return ret;
+}
+
+int process_has(pid_t pid, bool (*is)(void *data, uint64_t dev, uint64_t ino), void *data)
+{
+	const struct dirent *entry;
+	DIR *dir = proc_opendir(pid, "task");
+	int ret = 0;
+
+	if (!dir)
+		return errno == ENOENT ? -ESRCH : -errno;
+	while (!ret && (entry = readdir(dir))) {
+		pid_t tid = atoi(entry->d_name);
+
+		/* nearly always all threads share both; not with a first one that has exited */
+		if (tid && (tid == pid || syscall(SYS_kcmp, pid, tid, KCMP_FILES, 0, 0)))
+			ret = has_open(pid, tid, is, data);
+		if (tid && !ret && (tid == pid || syscall(SYS_kcmp, pid, tid, KCMP_VM, 0, 0)))
+			ret = has_mapped(tid, is, data);
+	}
+	closedir(dir);
 	return ret;
 }
 

@@ -136,6 +136,26 @@ static int open_ancestor(const struct imgdir *d, size_t i, char *error, size_t e
 	return ret;
 }
 
+static bool is_no_image(int ret)
+{
+	return ret == -ENOENT || ret == -ENODATA || ret == -EBADMSG || ret == -ENOMSG;
+}
+
+int imgdir_is_whole(const char *path, char *error, size_t error_size)
+{
+	Memfdcr__Image *image = NULL;
+	struct imgdir_file data = { .fd = -1 };
+	int ret = load_meta(path, &image, error, error_size);
+
+	if (!ret)
+		ret = open_data(path, image->data_pages, &data, error, error_size);
+	if (data.fd >= 0)
+		close(data.fd);
+	free(data.path);
+	meta_free(image);
+	return !ret ? 1 : is_no_image(ret) ? 0 : ret;
+}
+
 int imgdir_open(const char *path, struct imgdir *d, char *error, size_t error_size)
 {
 	size_t i, n;

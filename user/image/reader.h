@@ -28,6 +28,13 @@ int imgdir_open(const char *path, struct imgdir *dir, char *error, size_t error_
 void imgdir_close(struct imgdir *dir);
 
 /*
+ * Whether the metadata and the data file of the image in a directory are there and as long as they should be, whatever may
+ * be with the images that it builds on: 1, 0 (missing, cut, damaged or none of ours), or a negative errno and a sentence in
+ * error: not known.
+ */
+int imgdir_is_whole(const char *path, char *error, size_t error_size);
+
+/*
  * Where the bytes of an object lie, as the pager wants to know it: ascending, holes and pages of zeros left out, as few as
  * possible. The descriptors are borrowed. 0 or -ENOMEM; *extents is to be freed.
  */

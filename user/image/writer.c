@@ -120,18 +120,6 @@ static void remove_files(const struct writer *w)
 	unlinkat(w->dir, LAYOUT_META, 0);
 }
 
-/* its dump was cut off, by a power failure say, before it could give it its name */
-static bool is_whole(const char *path)
-{
-	struct imgdir image;
-	char why[1024];
-
-	if (imgdir_open(path, &image, why, sizeof(why)))
-		return false;
-	imgdir_close(&image);
-	return true;
-}
-
 /* what is in the directory part is not for us to remove */
 static void keep_part(struct writer *w)
 {
@@ -143,13 +131,16 @@ static void keep_part(struct writer *w)
 /* What a dump that did not end has left goes. 0, or a negative errno and a sentence in error: then it is kept. */
 static int empty_part(struct writer *w, char *error, size_t error_size)
 {
-	int ret;
+	char why[1024];
+	int ret = imgdir_is_whole(w->part, why, sizeof(why));
 
-	if (is_whole(w->part)) {
+	/* its dump was cut off, by a power failure say, before it could give it its name */
+	if (ret) {
 		keep_part(w);
-		return explain(-EEXIST, error, error_size,
-			       "%s is a whole image, of a dump that was cut off before it gave it its name: rename or remove it",
-			       w->part);
+		return ret > 0 ? explain(-EEXIST, error, error_size,
+					 "%s is a whole image, of a dump that was cut off before it gave it its name: rename or remove it",
+					 w->part) :
+				 explain(ret, error, error_size, "%s may be a whole image: rename or remove it: %s", w->part, why);
 	}
 	remove_files(w);
 	ret = is_empty(w->dir);

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -25,6 +26,7 @@
 #include "lazy/decide.h"
 #include "lazy/side.h"
 #include "serve/channel.h"
+#include "serve/incomplete.h"
 
 /* an object of the tree, and what is to be in it */
 struct target {
@@ -37,6 +39,11 @@ struct target {
 	uint64_t bytes;		/* of all extents */
 	bool eager;
 	bool by_descriptor;	/* it is lazy only because descriptors are trusted */
+	int number;		/* the pager's; -1: it does not have it */
+	uint64_t dev, ino;	/* as stat() has them */
+	int mark;		/* says that it is not complete; -1: none */
+	bool marked_before;	/* somebody else had not come to complete it */
+	bool touched;		/* it has been emptied, or some of it */
 	char why[256];		/* it is eager */
 };
 
@@ -143,8 +150,26 @@ static int open_target(struct arming *a, struct target *t)
 	return t->object->hugetlb && t->n_extents ? reserve_huge_pages(a, t) : 0;
 }
 
+/* it is complete */
+static void clear_mark(struct target *t)
+{
+	incomplete_clear(t->dev, t->ino, t->mark);
+	t->mark = -1;
+}
+
+/* what has not been touched is as it was */
+static void leave_mark(struct target *t)
+{
+	if (t->mark >= 0 && !t->touched && !t->marked_before)
+		clear_mark(t);
+	else if (t->mark >= 0)
+		close(t->mark);
+	t->mark = -1;
+}
+
 static void forget_target(struct target *t)
 {
+	leave_mark(t);
 	if (t->fd >= 0)
 		close(t->fd);
 	free(t->extents);
@@ -159,7 +184,7 @@ static int open_targets(struct arming *a)
 		struct target *t = &a->targets[a->n_targets++];
 		const struct object *o = &a->new.objects[a->pairs[i]];
 
-		*t = (struct target){ .object = o, .record = a->old.records[i], .fd = -1 };
+		*t = (struct target){ .object = o, .record = a->old.records[i], .fd = -1, .mark = -1, .number = -1 };
 		label_make(o->kind, o->name, o->name ? strlen(o->name) : 0, o->ino, t->label);
 		ret = open_target(a, t);
 		if (ret)
@@ -258,21 +283,20 @@ static int take_target(struct arming *a, struct target *t)
 	const char *name = o->name ? o->name : kind_name(o->kind);
 	int ret, number;
 
+	t->touched = true;
 	ret = content_drop(t->fd, o->size, o->page_size);
 	if (ret)
 		return explain(ret, a->error, a->error_size, "cannot empty %s: %s", t->label, strerror(-ret));
 	if (!t->n_extents) {
 		serving_list(a->serving, name, o->size, 0, t->why, -1);
+		clear_mark(t);
 		return 0;
 	}
 	number = serving_add_object(a->serving, name, t->fd, o->size, t->extents, t->n_extents, t->record);
 	if (number < 0)
 		return explain(number, a->error, a->error_size, "%s cannot be taken over: %s%s", t->label, reason(number),
 			       number == -ENOMEM && o->hugetlb ? ": there are not enough huge pages" : "");
-	ret = t->by_descriptor ? serving_trust(a->serving, number) : 0;
-	if (ret)
-		return explain(ret, a->error, a->error_size, "cannot note in " CHANNEL_ROOT " that %s is not complete: %s",
-			       t->label, strerror(-ret));
+	t->number = number;
 	if (!t->eager && !serving_is_ambiguous(a->serving, number) && !watch_target(a, t, number))
 		return 0;
 	if (!t->eager) {
@@ -281,7 +305,52 @@ static int take_target(struct arming *a, struct target *t)
 	}
 	t->eager = true;
 	ret = serving_fill(a->serving, number, t->why);
-	return ret ? explain(ret, a->error, a->error_size, "cannot fill %s: %s", t->label, reason(ret)) : 0;
+	if (ret)
+		return explain(ret, a->error, a->error_size, "cannot fill %s: %s", t->label, reason(ret));
+	clear_mark(t);
+	return 0;
+}
+
+/* before the first is emptied */
+static int mark_all(struct arming *a)
+{
+	size_t i;
+
+	for (i = 0; i < a->n_targets; i++) {
+		struct target *t = &a->targets[i];
+		struct stat st;
+
+		if (fstat(t->fd, &st))
+			return explain(-errno, a->error, a->error_size, "%s: %s", t->label, strerror(errno));
+		t->dev = st.st_dev;
+		t->ino = st.st_ino;
+		t->mark = incomplete_mark(t->dev, t->ino, &t->marked_before);
+		if (t->mark == -EAGAIN)
+			return explain(-EBUSY, a->error, a->error_size, "another restore of %s has not ended", t->label);
+		if (t->mark < 0)
+			return explain(t->mark, a->error, a->error_size, "cannot note in " CHANNEL_ROOT " that %s is not complete: %s",
+				       t->label, strerror(-t->mark));
+	}
+	return 0;
+}
+
+/* the module sees to those who map what is lazy; who has a descriptor must find the mark until all is there */
+static void settle_marks(struct arming *a)
+{
+	size_t i;
+
+	for (i = 0; i < a->n_targets; i++) {
+		struct target *t = &a->targets[i];
+
+		if (t->mark < 0)
+			continue;
+		if (!t->by_descriptor) {
+			clear_mark(t);
+			continue;
+		}
+		serving_trust(a->serving, t->number, t->mark);
+		t->mark = -1;
+	}
 }
 
 static void count(struct arming *a)
@@ -312,6 +381,7 @@ static int take_all(struct arming *a, bool (*may_stop)(void *data), void *data)
 		return explain(-EBUSY, a->error, a->error_size,
 			       "a process of the tree has run or died while all of them were to stand still; "
 			       "nothing has been changed: try again");
+	ret = mark_all(a);
 	for (i = 0; i < a->new.n_members; i++)
 		a->spaces[i] = NO_SPACE;
 	for (i = 0; !ret && i < a->n_targets; i++)
@@ -319,6 +389,7 @@ static int take_all(struct arming *a, bool (*may_stop)(void *data), void *data)
 		      take_target(a, &a->targets[i]);
 	if (ret)
 		return ret;
+	settle_marks(a);
 	count(a);
 	if (a->serving->n_spaces)
 		serving_follow(a->serving, (pid_t)a->options->tree);

@@ -22,7 +22,6 @@
 #include "dump/freeze.h"
 #include "serve/background.h"
 #include "serve/channel.h"
-#include "serve/incomplete.h"
 #include "serve/machine.h"
 
 struct start {
@@ -102,7 +101,6 @@ static int open_channel(struct start *s)
 	int ret;
 
 	channel_sweep();
-	incomplete_sweep();
 	ret = channel_make_directory(getpid(), s->directory, sizeof(s->directory));
 	if (!ret)
 		ret = s->serving.listen_fd = channel_listen(s->directory);

@@ -284,7 +284,8 @@ void space_close(struct pager *p, struct space *s)
  * While close() takes away what is registered, a thread that finds a page missing tries again and again, without ever giving
  * its processor to anybody: Linux 6.12, not 6.1 nor 7.3. One for each processor, and the machine stands still if who
  * closes is not among those who run. Unregistering does not have that, and then there is nothing left for close(). A
- * range that was unmapped or replaced meanwhile may be refused: nobody waits there, or close() has to do.
+ * range that was unmapped meanwhile may be refused: nobody waits there. So is, by the guard, one that another
+ * userfaultfd has by now, which kernels before 7.3 would end.
  */
 void space_unregister(struct space *s)
 {

@@ -12,7 +12,9 @@
 
 #include "common/log.h"
 #include "common/process.h"
+#include "common/strangers.h"
 #include "image/layout.h"
+#include "netlink/objects.h"
 #include "serve/incomplete.h"
 #include "serve/serving.h"
 
@@ -65,24 +67,41 @@ int serving_add_object(struct serving *s, const char *name, int fd, uint64_t siz
 	return number;
 }
 
-int serving_trust(struct serving *s, int object)
+void serving_trust(struct serving *s, int object, int mark)
 {
-	struct serving_object *o = &s->objects[object];
-
-	o->mark = incomplete_mark(o->dev, o->ino);
-	if (o->mark < 0)
-		return o->mark;
-	o->by_descriptor = true;
-	return 0;
+	s->objects[object].by_descriptor = true;
+	s->objects[object].mark = mark;
 }
 
-void serving_clear_marks(const struct serving *s)
+/* whether only this process has the object, not even a message on its way */
+static bool is_ours_alone(const struct snapshot *own, const struct serving_object *o)
 {
 	size_t i;
 
-	for (i = 0; i < s->n_objects; i++)
-		if (s->objects[i].by_descriptor)
-			incomplete_clear(s->objects[i].dev, s->objects[i].ino, s->objects[i].mark);
+	for (i = 0; i < own->n_objects; i++)
+		if (own->objects[i].ino == o->ino && own->objects[i].dev == (uint32_t)o->dev)
+			return !strangers_hold(own->objects[i].kind, own->objects[i].unexplained);
+	return false;
+}
+
+void serving_clear_marks(struct serving *s, bool all)
+{
+	uint32_t self = getpid();
+	struct scope scope = { .pids = &self, .n_pids = 1 };
+	struct snapshot own = { 0 };
+	size_t i;
+
+	if (!all && genl_snapshot_take(s->genl, &scope, &own))
+		return;
+	for (i = 0; i < s->n_objects; i++) {
+		struct serving_object *o = &s->objects[i];
+
+		if (!o->by_descriptor || !(all || is_ours_alone(&own, o)))
+			continue;
+		incomplete_clear(o->dev, o->ino, o->mark);
+		o->by_descriptor = false;
+	}
+	genl_snapshot_free(&own);
 }
 
 int serving_fill(struct serving *s, int object, const char *why)
@@ -173,7 +192,9 @@ void serving_give_up(struct serving *s)
 	if (s->pager)
 		pager_give_up(s->pager);
 	pager_free(s->pager);
-	serving_clear_marks(s);
+	for (i = 0; i < s->n_objects; i++)
+		if (s->objects[i].by_descriptor)
+			close(s->objects[i].mark);
 	for (i = 0; i < s->n_spaces; i++)
 		if (s->spaces[i].pagemap_fd >= 0)
 			close(s->spaces[i].pagemap_fd);

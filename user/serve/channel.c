@@ -41,7 +41,7 @@ int channel_make_directory(pid_t owner, char *path, size_t size)
 
 	if (ret)
 		return ret;
-	if (mkdir(CHANNEL_ROOT, 0700) && errno != EEXIST)
+	if (mkdir(CHANNEL_ROOT, 0711) && errno != EEXIST)
 		return -errno;
 	if (mkdir(path, 0700) && errno != EEXIST)
 		return -errno;

@@ -47,9 +47,14 @@ int serving_take_request(struct serving *s, char *verb, size_t verb_size, pid_t 
 	return fd;
 }
 
-static bool is_ours(void *data, uint64_t dev, uint64_t ino)
+static bool is_to_come(void *data, uint64_t dev, uint64_t ino)
 {
-	return serving_find_object(data, dev, ino) >= 0;
+	const struct serving *s = data;
+	int object = serving_find_object(s, dev, ino);
+	struct pager_stats stats;
+
+	return object >= 0 && (pager_get_object_stats(s->pager, (unsigned int)object, &stats) || stats.bytes_left ||
+			       stats.bytes_damaged);
 }
 
 /* whether a process at or below root has an object that is not complete yet: 1, 0, or a negative errno: not known */
@@ -60,7 +65,7 @@ static int concerns(struct serving *s, pid_t root)
 	size_t i;
 
 	for (i = 0; !ret && i < tree.n; i++) {
-		ret = process_has(tree.v[i].pid, is_ours, s);
+		ret = process_has(tree.v[i].pid, is_to_come, s);
 		if (ret == -ESRCH)
 			ret = 0;	/* it has just ended */
 	}

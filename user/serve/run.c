@@ -39,8 +39,8 @@ int serving_run(struct serving *s)
 			  strerror(-ret));
 	summary(s, ret);
 	/* before anybody is told that there is nothing to wait for */
-	if (!ret)
-		serving_clear_marks(s);
+	if (!ret || ret == -ESRCH)
+		serving_clear_marks(s, !ret);
 	if (!listens)
 		serving_answer_all(s, ret ? CHANNEL_FAILED : CHANNEL_DONE);
 	/*

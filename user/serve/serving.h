@@ -88,10 +88,10 @@ int serving_add_object(struct serving *s, const char *name, int fd, uint64_t siz
 		       size_t n_extents, const Memfdcr__Object *record);
 
 /*
- * Somebody could read it past its mappings and is trusted not to: it is marked (serve/incomplete.h) until it is complete,
- * and if some of it is damaged for good, nobody may go on. 0, or a negative errno: it cannot be marked.
+ * Somebody could read it past its mappings and is trusted not to: if some of it is damaged for good, nobody may go on, and
+ * mark, which incomplete_mark() has returned and is taken over, stays until it is complete.
  */
-int serving_trust(struct serving *s, int object);
+void serving_trust(struct serving *s, int object, int mark);
 
 /* pager_fill() of one that is not lazy after all, and why: a clause for status */
 int serving_fill(struct serving *s, int object, const char *why);
@@ -114,8 +114,8 @@ int serving_add_space(struct serving *s, pid_t pid, const char *who);
  */
 void serving_give_up(struct serving *s);
 
-/* for those that serving_trust() was told of: all is there */
-void serving_clear_marks(const struct serving *s);
+/* the marks of those that serving_trust() was told of: of all, or of those that nobody has any more but this process */
+void serving_clear_marks(struct serving *s, bool all);
 
 /* serve/follow.c: whose memory is served, and what these processes do */
 
