@@ -84,24 +84,56 @@ static bool is_ours_alone(const struct snapshot *own, const struct serving_objec
 	return false;
 }
 
-void serving_clear_marks(struct serving *s, bool all)
+static void clear_mark(struct serving_object *o)
+{
+	incomplete_clear(o->dev, o->ino, o->mark);
+	o->by_descriptor = false;
+}
+
+void serving_clear_marks(struct serving *s)
+{
+	size_t i;
+
+	for (i = 0; i < s->n_objects; i++)
+		if (s->objects[i].by_descriptor)
+			clear_mark(&s->objects[i]);
+}
+
+static bool has_marks(const struct serving *s)
+{
+	size_t i;
+
+	for (i = 0; i < s->n_objects; i++)
+		if (s->objects[i].by_descriptor)
+			return true;
+	return false;
+}
+
+static void clear_orphans(struct serving *s)
 {
 	uint32_t self = getpid();
 	struct scope scope = { .pids = &self, .n_pids = 1 };
-	struct snapshot own = { 0 };
+	struct snapshot own;
 	size_t i;
 
-	if (!all && genl_snapshot_take(s->genl, &scope, &own))
+	if (genl_snapshot_take(s->genl, &scope, &own))
 		return;
-	for (i = 0; i < s->n_objects; i++) {
-		struct serving_object *o = &s->objects[i];
-
-		if (!o->by_descriptor || !(all || is_ours_alone(&own, o)))
-			continue;
-		incomplete_clear(o->dev, o->ino, o->mark);
-		o->by_descriptor = false;
-	}
+	for (i = 0; i < s->n_objects; i++)
+		if (s->objects[i].by_descriptor && is_ours_alone(&own, &s->objects[i]))
+			clear_mark(&s->objects[i]);
 	genl_snapshot_free(&own);
+}
+
+void serving_clear_orphans(struct serving *s)
+{
+	int tries;
+
+	/* who exits lets go of his memory first, and then of his descriptors */
+	for (tries = 0; has_marks(s) && tries < 20; tries++) {
+		if (tries)
+			nanosleep(&(struct timespec){ .tv_nsec = 50000000 }, NULL);
+		clear_orphans(s);
+	}
 }
 
 int serving_fill(struct serving *s, int object, const char *why)

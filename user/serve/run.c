@@ -39,8 +39,10 @@ int serving_run(struct serving *s)
 			  strerror(-ret));
 	summary(s, ret);
 	/* before anybody is told that there is nothing to wait for */
-	if (!ret || ret == -ESRCH)
-		serving_clear_marks(s, !ret);
+	if (!ret)
+		serving_clear_marks(s);
+	if (ret == -ESRCH)
+		serving_clear_orphans(s);
 	if (!listens)
 		serving_answer_all(s, ret ? CHANNEL_FAILED : CHANNEL_DONE);
 	/*

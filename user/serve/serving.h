@@ -114,8 +114,11 @@ int serving_add_space(struct serving *s, pid_t pid, const char *who);
  */
 void serving_give_up(struct serving *s);
 
-/* the marks of those that serving_trust() was told of: of all, or of those that nobody has any more but this process */
-void serving_clear_marks(struct serving *s, bool all);
+/* those that serving_trust() was told of are complete */
+void serving_clear_marks(struct serving *s);
+
+/* The processes have gone. Whatever nobody has any more but this process needs no mark; waits up to a second for that. */
+void serving_clear_orphans(struct serving *s);
 
 /* serve/follow.c: whose memory is served, and what these processes do */
 
