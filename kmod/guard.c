@@ -432,7 +432,8 @@ static int range_is_ours(struct guard *g, u64 start, u64 end)
 
 /*
  * Kernels before the one that refuses it by itself (7.3 does, 6.12 does not) end whatever is registered in the range, also
- * with another userfaultfd of the same memory: its owner would never hear of what is missing there.
+ * with another userfaultfd of the same memory: its owner would never hear of what is missing there. They look again
+ * afterwards, with the lock taken anew: whoever replaces a mapping just then, and registers that, is not helped.
  */
 static int check_unregister(struct guard *g, const struct uffdio_range __user *arg)
 {

@@ -947,6 +947,7 @@ static void life_shares(void)
 static void life_floods(void)
 {
 	look_at(6, 7);
+	append("lives", "looked %d\n", (int)getpid());
 	await_file("flood");
 	for (int i = 0; i < 13000; i++)
 		munmap(mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), PAGE);

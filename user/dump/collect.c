@@ -112,7 +112,7 @@ static int add_source(struct genl *g, struct collection *c, const struct imgdir 
 		return explain(fd, error, error_size, "cannot open %s: %s%s", label_object(record, label), strerror(-fd),
 			       fd == -EACCES || fd == -EPERM ? ": run as root" : "");
 	ref.fd = fd;
-	ret = check_complete(fd, record, error, error_size);
+	ret = o->kind == MEMFDCR_KIND_SYSV ? 0 : check_complete(fd, record, error, error_size);
 	if (!ret)
 		ret = genl_extents_get(g, &ref, extents);
 	if (ret) {

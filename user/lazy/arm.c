@@ -153,6 +153,8 @@ static int open_target(struct arming *a, struct target *t)
 /* it is complete */
 static void clear_mark(struct target *t)
 {
+	if (t->mark < 0)
+		return;
 	incomplete_clear(t->dev, t->ino, t->mark);
 	t->mark = -1;
 }
@@ -320,6 +322,8 @@ static int mark_all(struct arming *a)
 		struct target *t = &a->targets[i];
 		struct stat st;
 
+		if (t->object->kind == MEMFDCR_KIND_SYSV)
+			continue;
 		if (fstat(t->fd, &st))
 			return explain(-errno, a->error, a->error_size, "%s: %s", t->label, strerror(errno));
 		t->dev = st.st_dev;

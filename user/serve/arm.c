@@ -73,15 +73,21 @@ void serving_trust(struct serving *s, int object, int mark)
 	s->objects[object].mark = mark;
 }
 
-/* whether only this process has the object, not even a message on its way */
+/* whether only this process has the object, not even a message on its way; a System V segment may have the same number */
 static bool is_ours_alone(const struct snapshot *own, const struct serving_object *o)
 {
-	size_t i;
+	size_t alone = 0, i;
 
-	for (i = 0; i < own->n_objects; i++)
-		if (own->objects[i].ino == o->ino && own->objects[i].dev == (uint32_t)o->dev)
-			return !strangers_hold(own->objects[i].kind, own->objects[i].unexplained);
-	return false;
+	for (i = 0; i < own->n_objects; i++) {
+		const struct object *object = &own->objects[i];
+
+		if (object->ino != o->ino || object->dev != (uint32_t)o->dev)
+			continue;
+		if (strangers_hold(object->kind, object->unexplained))
+			return false;
+		alone++;
+	}
+	return alone;
 }
 
 static void clear_mark(struct serving_object *o)

@@ -41,7 +41,8 @@ int channel_make_directory(pid_t owner, char *path, size_t size)
 
 	if (ret)
 		return ret;
-	if (mkdir(CHANNEL_ROOT, 0711) && errno != EEXIST)
+	/* whatever our umask is: see serve/incomplete.h */
+	if (mkdir(CHANNEL_ROOT, 0700) ? errno != EEXIST : chmod(CHANNEL_ROOT, 0711))
 		return -errno;
 	if (mkdir(path, 0700) && errno != EEXIST)
 		return -errno;

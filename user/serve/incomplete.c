@@ -23,7 +23,9 @@ static void mark_path(uint64_t dev, uint64_t ino, char path[MARK_PATH_MAX])
 	snprintf(path, MARK_PATH_MAX, MARKS "/%" PRIx64 ":%" PRIu64, dev, ino);
 }
 
-/* the file, with the lock; -ESTALE: it was taken away before we had that */
+#define TRIES 100
+
+/* the file, with the lock; -ENOENT: it was taken away before we had that */
 static int open_mark(const char *path, bool *before)
 {
 	struct flock lock = { .l_type = F_WRLCK };
@@ -34,11 +36,11 @@ static int open_mark(const char *path, bool *before)
 	if (*before)
 		fd = open(path, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
-		return errno == ENOENT ? -ESTALE : -errno;
+		return -errno;
 	if (fcntl(fd, F_SETLK, &lock) || fstat(fd, &ours))
 		ret = -errno;
 	else if (stat(path, &there) || there.st_dev != ours.st_dev || there.st_ino != ours.st_ino)
-		ret = -ESTALE;
+		ret = -ENOENT;
 	if (!ret)
 		return fd;
 	close(fd);
@@ -48,14 +50,15 @@ static int open_mark(const char *path, bool *before)
 int incomplete_mark(uint64_t dev, uint64_t ino, bool *before)
 {
 	char path[MARK_PATH_MAX];
-	int fd;
+	int fd = -ENOENT, tries;
 
-	if (mkdir(MARKS, 0711) && errno != EEXIST)
-		return -errno;
 	mark_path(dev, ino, path);
-	do
+	for (tries = 0; fd == -ENOENT && tries < TRIES; tries++) {
+		/* others may ask for what they know the name of */
+		if (mkdir(MARKS, 0700) ? errno != EEXIST : chmod(MARKS, 0711))
+			return -errno;
 		fd = open_mark(path, before);
-	while (fd == -ESTALE);
+	}
 	return fd;
 }
 

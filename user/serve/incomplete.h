@@ -5,6 +5,8 @@
  * the module ends who maps such an object, but not who has it by a descriptor only; and where a restore fails before
  * anybody runs, nobody is ended. So a mark that is left says that an object was never complete.
  *
+ * System V segments have none: their inode numbers are those of their namespace, and others have the same.
+ *
  * A mark is an empty file below /run/memfdcr, named after device and inode, on which who brings the content keeps a lock
  * (fcntl()). No object outlives the machine, nor does what is below /run.
  */

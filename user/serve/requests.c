@@ -47,17 +47,19 @@ int serving_take_request(struct serving *s, char *verb, size_t verb_size, pid_t 
 	return fd;
 }
 
-static bool is_to_come(void *data, uint64_t dev, uint64_t ino)
+/* All of them are let go of together, at the end. If there is none, because of damage, who has only others need not wait. */
+static bool matters(void *data, uint64_t dev, uint64_t ino)
 {
 	const struct serving *s = data;
 	int object = serving_find_object(s, dev, ino);
 	struct pager_stats stats;
 
-	return object >= 0 && (pager_get_object_stats(s->pager, (unsigned int)object, &stats) || stats.bytes_left ||
-			       stats.bytes_damaged);
+	if (object < 0 || !s->is_settled)
+		return object >= 0;
+	return pager_get_object_stats(s->pager, (unsigned int)object, &stats) || stats.bytes_damaged;
 }
 
-/* whether a process at or below root has an object that is not complete yet: 1, 0, or a negative errno: not known */
+/* whether a process at or below root has an object that it has to wait for: 1, 0, or a negative errno: not known */
 static int concerns(struct serving *s, pid_t root)
 {
 	struct process_list tree;
@@ -65,7 +67,7 @@ static int concerns(struct serving *s, pid_t root)
 	size_t i;
 
 	for (i = 0; !ret && i < tree.n; i++) {
-		ret = process_has(tree.v[i].pid, is_to_come, s);
+		ret = process_has(tree.v[i].pid, matters, s);
 		if (ret == -ESRCH)
 			ret = 0;	/* it has just ended */
 	}
