@@ -17,13 +17,12 @@
 
 #define MARKS CHANNEL_ROOT "/incomplete"
 #define MARK_PATH_MAX (sizeof(MARKS) + 64)
+#define TRIES 100	/* for a mark that others take away at the same time */
 
 static void mark_path(uint64_t dev, uint64_t ino, char path[MARK_PATH_MAX])
 {
 	snprintf(path, MARK_PATH_MAX, MARKS "/%" PRIx64 ":%" PRIu64, dev, ino);
 }
-
-#define TRIES 100
 
 /* the file, with the lock; -ENOENT: it was taken away before we had that */
 static int open_mark(const char *path, bool *before)
