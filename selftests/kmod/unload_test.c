@@ -393,6 +393,7 @@ TEST_F_TIMEOUT(locked, watch_is_refused, 600)
 {
 	struct scene s = { 0 };
 	int tries, err = 0, most = 0;
+	time_t until;
 
 	s.target = process_start(forks_slowly, NULL);
 	ASSERT_TRUE(wait_for(&board->step, 1, LONG));
@@ -403,7 +404,8 @@ TEST_F_TIMEOUT(locked, watch_is_refused, 600)
 	if (err == -EBUSY) {
 		EXPECT_EQ(-EAGAIN, module_unload());
 		/* and who asks again and again does not have it done as often: one waits, and another may be about to end */
-		for (tries = 0; tries < 300 && (tries < 16 || !most); tries++) {
+		until = time(NULL) + 60;
+		for (tries = 0; tries < 16 || (!most && time(NULL) < until); tries++) {
 			int waiting;
 
 			try_to_watch(&s);
@@ -412,7 +414,6 @@ TEST_F_TIMEOUT(locked, watch_is_refused, 600)
 				most = waiting;
 		}
 		printf("# at most %d jobs waited\n", most);
-		EXPECT_LE(1, most);
 		EXPECT_GE(2, most);
 	}
 	kill(s.target, SIGKILL);
@@ -421,6 +422,8 @@ TEST_F_TIMEOUT(locked, watch_is_refused, 600)
 	EXPECT_EQ(0, module_unload_soon());
 	if (err != -EBUSY)
 		SKIP(return, "no fork() of %lu mappings took longer than a watch waits", 2 * PIECES);
+	if (!most)
+		SKIP(return, "no second fork() of %lu mappings was met under way in %d tries", 2 * PIECES, tries);
 }
 
 /* ---- those who are killed while they ask ---- */
